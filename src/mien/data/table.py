@@ -1,0 +1,373 @@
+"""The canonical data table: one Parquet file, readable by pandas and Hugging Face ``datasets`` without mien.
+
+One row per picture:
+
+==========  ====================================  ====================================================
+column      type                                  meaning
+==========  ====================================  ====================================================
+image       struct<bytes: binary, path: string>   the encoded picture, and the file it came from
+label       int8, may be null                     index into the labels of the table's label set
+split       string                                train, validation or test
+row         int32                                 where the source had it: CSV row or file number
+votes       list<int8>, may be null               FER+ votes in the order of ``FERPLUS_VOTES``
+group       int32                                 rows of one group (same pixels or same person) stay together
+digest      string                                sha256 of the decoded pixels: equal pictures, equal digest
+==========  ====================================  ====================================================
+
+The schema metadata carries :class:`TableInfo` as JSON under ``mien``. Owns reading, writing and the views
+that training and evaluation take; refuses to know any source's layout (the importers do).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data import ferplus
+from mien.errors import DataError, MienError, require
+from mien.expressions import FERPLUS_VOTES, LABEL_SETS
+from mien.faces.crop import resize
+from mien.faces.images import decode, luma
+
+FORMAT = 1
+SPLITS = ("train", "validation", "test")
+_ROW_GROUP = 4096
+
+
+@dataclass(frozen=True)
+class TableInfo:
+    """What the table says of itself.
+
+    Attributes:
+        name: the data set, as in ``fer2013``.
+        label_set: the name of the label set that ``label`` indexes; ``fer2013`` for the seven of FER2013.
+        labels: the names of that label set, in order.
+        source: where the rows came from: file name, sha256, layout.
+        official: the splits are those that the data set's authors published.
+        notes: what a reader of figures measured on this table has to know.
+    """
+
+    name: str
+    label_set: str
+    labels: tuple[str, ...]
+    source: dict[str, Any] = field(default_factory=dict)
+    official: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def pixel_digest(pixels: NDArray[np.uint8]) -> str:
+    """The sha256 of a picture's pixels and shape; a grey picture and its RGB copy have the same digest.
+
+    >>> grey = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    >>> pixel_digest(grey) == pixel_digest(np.repeat(grey[..., None], 3, axis=2))
+    True
+    """
+    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
+        pixels = pixels[..., 0]
+    digest = hashlib.sha256(str(pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels).tobytes())
+    return digest.hexdigest()
+
+
+def _schema(info: TableInfo) -> Any:
+    pa = require("pyarrow", "tables")
+    features = {
+        "image": {"_type": "Image"},
+        "label": {"names": list(info.labels), "_type": "ClassLabel"},
+        "split": {"dtype": "string", "_type": "Value"},
+        "row": {"dtype": "int32", "_type": "Value"},
+        "votes": {"feature": {"dtype": "int8", "_type": "Value"}, "_type": "Sequence"},
+        "group": {"dtype": "int32", "_type": "Value"},
+        "digest": {"dtype": "string", "_type": "Value"},
+    }
+    return pa.schema(
+        [
+            ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+            ("label", pa.int8()),
+            ("split", pa.string()),
+            ("row", pa.int32()),
+            ("votes", pa.list_(pa.int8())),
+            ("group", pa.int32()),
+            ("digest", pa.string()),
+        ],
+        metadata={
+            "mien": json.dumps({"format": FORMAT} | asdict(info)),
+            "huggingface": json.dumps({"info": {"features": features}}),
+        },
+    )
+
+
+class TableWriter:
+    """Writes a table row by row in constant memory; the file appears whole at the end or not at all.
+
+    Use it as a context manager. An exception inside the block leaves nothing behind, and an existing file of
+    that name stays as it was.
+    """
+
+    def __init__(self, path: Path, info: TableInfo) -> None:
+        self._pa = require("pyarrow", "tables")
+        self._path, self._info = Path(path), info
+        self._partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.partial")
+        self._rows: list[dict[str, Any]] = []
+        self._count = 0
+
+    def __enter__(self) -> TableWriter:
+        parquet = require("pyarrow.parquet", "tables")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = parquet.ParquetWriter(self._partial, _schema(self._info), compression="zstd")
+        except OSError as error:
+            raise DataError(f"cannot write {self._path}: {error.strerror or error}") from error
+        return self
+
+    def add(
+        self,
+        *,
+        image: bytes,
+        path: str,
+        label: int | None,
+        split: str,
+        row: int,
+        group: int,
+        digest: str,
+        votes: list[int] | None = None,
+    ) -> None:
+        """Add one row; see the module's table of columns.
+
+        Raises:
+            DataError: the split or the label does not exist.
+        """
+        if split not in SPLITS:
+            raise DataError(f"row {row}: split {split!r} is none of {', '.join(SPLITS)}")
+        if label is not None and not 0 <= label < len(self._info.labels):
+            raise DataError(f"row {row}: label {label} is outside 0-{len(self._info.labels) - 1}")
+        self._rows.append(
+            {
+                "image": {"bytes": image, "path": path},
+                "label": label,
+                "split": split,
+                "row": row,
+                "votes": votes,
+                "group": group,
+                "digest": digest,
+            }
+        )
+        self._count += 1
+        if len(self._rows) == _ROW_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            try:
+                self._writer.write_table(self._pa.Table.from_pylist(self._rows, schema=self._writer.schema))
+            except OSError as error:
+                raise DataError(f"cannot write {self._path}: {error.strerror or error}") from error
+            self._rows = []
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None and not self._count:
+                raise DataError(f"no pictures for {self._path}: the source has no rows")
+            if kind is None:
+                self._flush()
+            self._writer.close()
+            if kind is None:
+                self._partial.replace(self._path)
+        except OSError as fault:
+            if kind is None:
+                raise DataError(f"cannot write {self._path}: {fault.strerror or fault}") from fault
+        finally:
+            self._partial.unlink(missing_ok=True)
+
+
+class Table:
+    """A data table in memory: pictures stay encoded until :meth:`pictures` asks for pixels."""
+
+    def __init__(self, arrow: Any, info: TableInfo) -> None:
+        self.arrow, self.info = arrow, info
+
+    def __len__(self) -> int:
+        return self.arrow.num_rows
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """(N,) indices into ``info.labels``; -1 where a row has none."""
+        return self.arrow["label"].cast("int64").fill_null(-1).to_numpy()
+
+    @cached_property
+    def splits(self) -> NDArray[np.str_]:
+        """(N,) split names."""
+        return np.array(self.arrow["split"].to_pylist(), dtype=np.str_)
+
+    @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """(N,) row numbers in the source."""
+        return self.arrow["row"].cast("int64").to_numpy()
+
+    @cached_property
+    def groups(self) -> NDArray[np.int64]:
+        """(N,) group numbers."""
+        return self.arrow["group"].cast("int64").to_numpy()
+
+    @cached_property
+    def digests(self) -> NDArray[np.str_]:
+        """(N,) pixel digests."""
+        return np.array(self.arrow["digest"].to_pylist(), dtype=np.str_)
+
+    @cached_property
+    def votes(self) -> NDArray[np.int64] | None:
+        """(N, 10) FER+ votes in FERPLUS_VOTES order, rows of zeros where there are none; None without any."""
+        lists = self.arrow["votes"].to_pylist()
+        if all(votes is None for votes in lists):
+            return None
+        blank = [0] * len(FERPLUS_VOTES)
+        return np.array([votes or blank for votes in lists], dtype=np.int64)
+
+    @property
+    def label_sets(self) -> dict[str, tuple[str, ...]]:
+        """The label sets that rows of this table can be trained and scored on."""
+        own = {self.info.label_set: self.info.labels}
+        return own if self.votes is None else own | {"ferplus": LABEL_SETS["ferplus"]}
+
+    def truth(self, label_set: str) -> NDArray[np.int64]:
+        """(N,) label indices of the named label set; -1 where a row has none.
+
+        Raises:
+            DataError: the table has no such label set.
+        """
+        self._check(label_set)
+        return self.labels if label_set == self.info.label_set else ferplus.majority(self._all_votes)
+
+    def unfiltered_truth(self, label_set: str) -> NDArray[np.int64]:
+        """(N,) label indices before the label set's filter: for FER+ the most votes, else the same as ``truth``.
+
+        Raises:
+            DataError: the table has no such label set.
+        """
+        self._check(label_set)
+        return self.labels if label_set == self.info.label_set else ferplus.plurality(self._all_votes)
+
+    def targets(self, label_set: str) -> NDArray[np.float32]:
+        """(N, K) training targets of the named label set; a row of zeros where a picture has none.
+
+        One-hot for the table's own labels, vote shares for ``ferplus``.
+
+        Raises:
+            DataError: the table has no such label set.
+        """
+        self._check(label_set)
+        if label_set != self.info.label_set:
+            return ferplus.distribution(self._all_votes)
+        one_hot = np.zeros((len(self), len(self.info.labels)), np.float32)
+        known = np.flatnonzero(self.labels >= 0)
+        one_hot[known, self.labels[known]] = 1
+        return one_hot
+
+    def _check(self, label_set: str) -> None:
+        if label_set not in self.label_sets:
+            raise DataError(
+                f"the table {self.info.name!r} has no labels {label_set!r}, only {', '.join(self.label_sets)}"
+            )
+
+    @property
+    def _all_votes(self) -> NDArray[np.int64]:
+        assert self.votes is not None
+        return self.votes
+
+    def take(self, which: NDArray[Any]) -> Table:
+        """The rows that a boolean mask or an index array names."""
+        indices = np.flatnonzero(which) if which.dtype == bool else which
+        return Table(self.arrow.take(indices), self.info)
+
+    def split(self, name: str) -> Table:
+        """The rows of one split.
+
+        Raises:
+            DataError: no row is in that split.
+        """
+        part = self.take(self.splits == name)
+        if not len(part):
+            present = ", ".join(f"{s} ({(self.splits == s).sum()})" for s in SPLITS if s in set(self.splits))
+            raise DataError(f"the table {self.info.name!r} has no {name!r} rows, only {present}")
+        return part
+
+    def encoded(self) -> Iterator[tuple[int, bytes, str]]:
+        """Row number, encoded picture and source path of each row, in order."""
+        for row, image in zip(self.rows.tolist(), self.arrow["image"], strict=True):
+            yield row, image["bytes"].as_py(), image["path"].as_py()
+
+    def pictures(self, size: int | None = None, *, grey: bool = False) -> NDArray[np.uint8]:
+        """Decode all pictures: (N, H, W, 3) RGB uint8, or (N, H, W) luma with ``grey``.
+
+        Args:
+            size: pixels a side; None takes the size that all pictures share.
+            grey: return ITU-R BT.601 luma.
+
+        Raises:
+            DataError: a picture cannot be decoded, or the sizes differ and none was asked for.
+        """
+        out: NDArray[np.uint8] | None = None
+        for index, (row, data, path) in enumerate(self.encoded()):
+            try:
+                pixels = decode(data)
+            except MienError as error:
+                raise DataError(f"row {row} ({path}): {error}") from error
+            if size is not None:
+                pixels = resize(pixels, size, size)
+            if grey:
+                pixels = luma(pixels)
+            if out is None:
+                out = np.empty((len(self), *pixels.shape), np.uint8)
+            if pixels.shape != out.shape[1:]:
+                raise DataError(
+                    f"row {row} ({path}) is {pixels.shape[1]}x{pixels.shape[0]} px, the first is"
+                    f" {out.shape[2]}x{out.shape[1]}: say which size to resize to"
+                )
+            out[index] = pixels
+        if out is None:
+            raise DataError(f"the table {self.info.name!r} has no rows")
+        return out
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A sha256 of what figures depend on: pixels, labels, splits and votes of every row in order."""
+        digest = hashlib.sha256(json.dumps([self.info.label_set, *self.info.labels]).encode())
+        for column in ("digest", "label", "split", "votes"):
+            digest.update(json.dumps(self.arrow[column].to_pylist()).encode())
+        return digest.hexdigest()
+
+
+def read(path: str | Path) -> Table:
+    """Read a table that an importer wrote.
+
+    Raises:
+        DataError: the file is missing, is no Parquet file, or was not written by ``mien data import``.
+    """
+    parquet, pa = require("pyarrow.parquet", "tables"), require("pyarrow", "tables")
+    path = Path(path)
+    try:
+        arrow = parquet.read_table(path)
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist") from error
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}") from error
+    stored = (arrow.schema.metadata or {}).get(b"mien")
+    if stored is None:
+        raise DataError(f"{path} is not a mien table; make one: mien data import fer2013 {path} -o table.parquet")
+    meta = json.loads(stored)
+    if meta.pop("format", None) != FORMAT:
+        raise DataError(f"{path} has another table format than this mien ({FORMAT}): import the data again")
+    meta["labels"], meta["notes"] = tuple(meta["labels"]), tuple(meta["notes"])
+    return Table(arrow, TableInfo(**meta))

@@ -1,0 +1,80 @@
+"""Everything mien raises on purpose.
+
+::
+
+    MienError
+    ├── PictureError        a picture cannot be read, is too large, or is of the wrong shape or type
+    ├── DetectorError       a face detector cannot be built or does not exist
+    ├── DownloadError       a file could not be fetched or is not the one that was expected
+    ├── ModelError          a model file is missing, damaged, or carries no valid card
+    ├── DataError           a data set or table is not what it should be; names the file or row
+    │   └── LabelError      a label that no expression is known for
+    ├── RecipeError         a recipe says something impossible; lists every fault at once
+    ├── TrainingError       a training run cannot start or go on
+    ├── ExportError         an exported file failed one of its gates
+    └── MissingExtraError   an optional library is not installed; names the install command
+
+Every message says what happened, where, and what mends it. Refuses to hold any logic but that.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class MienError(Exception):
+    """Base of all errors that mien raises on purpose."""
+
+
+class PictureError(MienError):
+    """A picture cannot be read, is too large, or is of the wrong shape or type."""
+
+
+class DetectorError(MienError):
+    """A face detector cannot be built or does not exist."""
+
+
+class DownloadError(MienError):
+    """A file could not be fetched, or is not the one that was expected."""
+
+
+class ModelError(MienError):
+    """A model file is missing, damaged, or carries no valid card."""
+
+
+class DataError(MienError):
+    """A data set or table is not what it should be."""
+
+
+class LabelError(DataError):
+    """A label that no expression is known for."""
+
+
+class RecipeError(MienError):
+    """A recipe says something impossible."""
+
+
+class TrainingError(MienError):
+    """A training run cannot start or go on."""
+
+
+class ExportError(MienError):
+    """An exported model file failed one of its gates."""
+
+
+class MissingExtraError(MienError):
+    """An optional library is not installed."""
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import ``module``, or say which extra of mien brings it.
+
+    Raises:
+        MissingExtraError: the module is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        package = module.partition(".")[0]
+        raise MissingExtraError(f"this needs {package}, which is not installed: pip install 'mien[{extra}]'") from error

@@ -1,0 +1,4 @@
+"""Predictions tables, and everything that is a function of one: figures, intervals, calibration.
+
+Needs numpy, pyarrow and scikit-learn; never torch.
+"""

@@ -1,0 +1,212 @@
+"""The predictions table: what a model said of every face of a split, as one Parquet file.
+
+===============  =============  ==================================================================
+column           type           meaning
+===============  =============  ==================================================================
+row              int32          the face's row in the data table's source
+split            string         train, validation or test
+output           string         the model's output, as in ``probabilities_fer2013``
+label_set        string         what that output is scored on
+label            int8           index into the label set; -1 where the set's rule gives the face none
+unfiltered       int8           the same without the rule's filter (FER+: most votes win); else ``label``
+probabilities    list<float32>  one per label, summing to 1
+===============  =============  ==================================================================
+
+The schema metadata carries, under ``mien``: model, its version and graph sha256, data name and fingerprint, and per
+output the labels and the temperature that is already in the probabilities.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data.table import Table
+from mien.errors import DataError, require
+from mien.models import Model
+
+FORMAT = 1
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One output's probabilities for the faces of one split.
+
+    Attributes:
+        output, label_set, labels: which output, what it is scored on, and its columns in order.
+        rows: (N,) source rows.
+        truth: (N,) label indices, -1 for none.
+        unfiltered: (N,) label indices before the label set's filter, -1 for none.
+        probabilities: float32 (N, K).
+    """
+
+    output: str
+    label_set: str
+    labels: tuple[str, ...]
+    rows: NDArray[np.int64]
+    truth: NDArray[np.int64]
+    unfiltered: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+    def labelled(self) -> Scores:
+        """Only the faces that have a label."""
+        known = self.truth >= 0
+        return Scores(
+            self.output,
+            self.label_set,
+            self.labels,
+            self.rows[known],
+            self.truth[known],
+            self.unfiltered[known],
+            self.probabilities[known],
+        )
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A predictions table in memory: the split, where it came from, and the scores per output."""
+
+    split: str
+    provenance: Mapping[str, Any]
+    scores: tuple[Scores, ...]
+
+
+def predict(model: Model, table: Table, split: str) -> Predictions:
+    """Score every face of a split with a model file.
+
+    Outputs whose label set the table lacks are left out.
+
+    Raises:
+        DataError: the table lacks the split, or has labels for none of the model's outputs.
+    """
+    part = table.split(split)
+    wanted = {
+        name: output
+        for name, output in model.card.outputs.items()
+        if table.label_sets.get(output.label_set) == output.labels
+    }
+    if not wanted:
+        sets = ", ".join(output.label_set for output in model.card.outputs.values())
+        raise DataError(
+            f"the model {model.card.name!r} is scored on {sets}, the table {table.info.name!r} has labels for"
+            f" {', '.join(table.label_sets)}: their names or label orders differ"
+        )
+    parts = []
+    for start in range(0, len(part), _BATCH):
+        batch = part.take(np.arange(start, min(start + _BATCH, len(part))))
+        parts.append(model.score(_crops(batch, model)))
+    scores = tuple(
+        Scores(
+            name,
+            output.label_set,
+            output.labels,
+            part.rows,
+            part.truth(output.label_set),
+            part.unfiltered_truth(output.label_set),
+            np.concatenate([scored[name] for scored in parts]),
+        )
+        for name, output in wanted.items()
+    )
+    provenance = {
+        "model": f"{model.card.name} {model.card.version}",
+        "graph_sha256": model.card.graph_sha256,
+        "data": table.info.name,
+        "data_fingerprint": table.fingerprint,
+        "official": table.info.official,
+        "outputs": {
+            name: {"labels": list(output.labels), "temperature": output.temperature} for name, output in wanted.items()
+        },
+    }
+    return Predictions(split, provenance, scores)
+
+
+def _crops(batch: Table, model: Model) -> NDArray[np.uint8]:
+    """The faces at the card's size: resized here as recognition resizes its crops, not inside the graph."""
+    if model.card.width != model.card.height:
+        raise DataError(f"the model takes {model.card.width}x{model.card.height} px crops, tables only square ones")
+    return batch.pictures(model.card.width)
+
+
+def write(predictions: Predictions, path: str | Path) -> None:
+    """Write a predictions table; the file appears whole or not at all.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    pa, parquet = require("pyarrow", "tables"), require("pyarrow.parquet", "tables")
+    path = Path(path)
+    columns: dict[str, list[Any]] = {name: [] for name in _schema().names}
+    for s in predictions.scores:
+        columns["row"] += s.rows.tolist()
+        columns["split"] += [predictions.split] * len(s.rows)
+        columns["output"] += [s.output] * len(s.rows)
+        columns["label_set"] += [s.label_set] * len(s.rows)
+        columns["label"] += s.truth.tolist()
+        columns["unfiltered"] += s.unfiltered.tolist()
+        columns["probabilities"] += list(s.probabilities)
+    meta = {"format": FORMAT, "split": predictions.split} | dict(predictions.provenance)
+    table = pa.Table.from_pydict(columns, schema=_schema().with_metadata({"mien": json.dumps(meta)}))
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        parquet.write_table(table, partial, compression="zstd")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise DataError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def read(path: str | Path) -> Predictions:
+    """Read a predictions table.
+
+    Raises:
+        DataError: the file is missing or was not written by ``mien evaluate``.
+    """
+    parquet = require("pyarrow.parquet", "tables")
+    try:
+        table = parquet.read_table(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read the predictions table {path}: {str(error).splitlines()[0]}") from error
+    stored = (table.schema.metadata or {}).get(b"mien")
+    meta = json.loads(stored) if stored else {}
+    if meta.pop("format", None) != FORMAT or "outputs" not in meta:
+        raise DataError(f"{path} is no predictions table of this mien: write it with mien evaluate --predictions")
+    split = meta.pop("split")
+    outputs = np.array(table["output"].to_pylist())
+    scores = []
+    for name, facts in meta["outputs"].items():
+        part = table.take(np.flatnonzero(outputs == name))
+        scores.append(
+            Scores(
+                name,
+                part["label_set"][0].as_py(),
+                tuple(facts["labels"]),
+                part["row"].cast("int64").to_numpy(),
+                part["label"].cast("int64").to_numpy(),
+                part["unfiltered"].cast("int64").to_numpy(),
+                np.array(part["probabilities"].to_pylist(), np.float32),
+            )
+        )
+    return Predictions(split, meta, tuple(scores))
+
+
+def _schema() -> Any:
+    pa = require("pyarrow", "tables")
+    return pa.schema(
+        [
+            ("row", pa.int32()),
+            ("split", pa.string()),
+            ("output", pa.string()),
+            ("label_set", pa.string()),
+            ("label", pa.int8()),
+            ("unfiltered", pa.int8()),
+            ("probabilities", pa.list_(pa.float32())),
+        ]
+    )

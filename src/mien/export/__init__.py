@@ -1,0 +1,1 @@
+"""Trained networks into model files: ``graph`` builds, ``gates`` refuses, ``package`` does the whole."""

@@ -1,0 +1,177 @@
+"""The card: what a model file says of itself, and how it sits in the file.
+
+A model file is an ONNX graph followed by one last ``metadata_props`` entry, key ``mien``, whose value is the card
+as JSON. Protobuf reads repeated fields wherever they stand, so any ONNX tool sees ordinary metadata; and because
+the entry is last, card and graph can be told apart, and the graph's sha256 checked, without parsing ONNX.
+
+Owns the card's schema and bytes. Refuses to load or run graphs.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import ModelError
+
+FORMAT = 1
+_KEY = b"mien"
+_METADATA_PROPS, _KEY_FIELD, _VALUE_FIELD = 0x72, 0x0A, 0x12  # (field number << 3) | length-delimited
+
+
+@dataclass(frozen=True)
+class Output:
+    """One named output of the graph.
+
+    Attributes:
+        labels: names of the columns, in order.
+        label_set: what it was trained on: ``ferplus``, ``fer2013`` or a data set's own.
+        temperature: that the graph divides its logits by, fitted on validation.
+        metrics: split to figures, as ``mien evaluate`` printed them, with n and interval.
+    """
+
+    labels: tuple[str, ...]
+    label_set: str
+    temperature: float
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A crop and what the file makes of it, so that any caller can check its own pipeline.
+
+    Attributes:
+        rgb: base64 of the raw RGB uint8 bytes (height, width, 3) of the card's size.
+        probabilities: output name to the expected probabilities.
+        source: the picture that the crop was cut from, and its licence.
+    """
+
+    rgb: str
+    probabilities: Mapping[str, tuple[float, ...]]
+    source: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model file says of itself.
+
+    Attributes:
+        name, version: of the model.
+        outputs: named outputs of the graph; the first is what users see.
+        height, width: pixels of the crops the network was trained on; the graph resizes others.
+        framing: detector name to the numbers of the square that is cut around its box.
+        framing_rule: the formula those numbers go into, and how the square is resized.
+        golden: a crop with its expected probabilities.
+        recipe: the whole recipe it was trained with.
+        data: name, fingerprint and source of the training table.
+        training: seed, environment, parameters, epochs and time.
+        licence, data_terms, intended_use: what a deployer must know.
+        graph_sha256: of the file without the card.
+    """
+
+    name: str
+    version: str
+    outputs: Mapping[str, Output]
+    height: int
+    width: int
+    framing: Mapping[str, Mapping[str, float]]
+    framing_rule: str
+    golden: Golden
+    recipe: Mapping[str, Any]
+    data: Mapping[str, Any]
+    training: Mapping[str, Any]
+    licence: str
+    data_terms: str
+    intended_use: str
+    graph_sha256: str = ""
+
+    def golden_crop(self) -> NDArray[np.uint8]:
+        """The golden crop: RGB uint8 (height, width, 3)."""
+        raw = base64.b64decode(self.golden.rgb)
+        return np.frombuffer(raw, np.uint8).reshape(self.height, self.width, 3)
+
+    def to_json(self) -> str:
+        """The card as JSON."""
+        return json.dumps({"format": FORMAT} | asdict(self), ensure_ascii=False)
+
+
+def attach(graph: bytes, card: Card) -> bytes:
+    """The bytes of a model file: the graph, then the card with the graph's sha256."""
+    document = json.loads(card.to_json()) | {"graph_sha256": hashlib.sha256(graph).hexdigest()}
+    return graph + _entry(json.dumps(document, ensure_ascii=False).encode())
+
+
+def detach(file: bytes, where: str = "the file") -> tuple[bytes, Card]:
+    """The graph and the card of a model file.
+
+    Raises:
+        ModelError: there is no card, it lacks something, or the graph is not the one it was written for.
+    """
+    start = file.rfind(_field(_KEY_FIELD, _KEY) + bytes([_VALUE_FIELD]))
+    if start < 0:
+        raise ModelError(f"{where} carries no card of mien: it is no model file made by mien export")
+    size, begin = _read_varint(file, start + len(_field(_KEY_FIELD, _KEY)) + 1)
+    value = file[begin : begin + size]
+    entry = _entry(value)
+    if not file.endswith(entry):
+        raise ModelError(f"{where} is damaged: its card is not the last thing in the file; fetch or export it again")
+    graph = file[: -len(entry)]
+    card = _parse(value, where)
+    if hashlib.sha256(graph).hexdigest() != card.graph_sha256:
+        raise ModelError(f"{where} is damaged: its graph is not the one its card names; fetch or export it again")
+    return graph, card
+
+
+def _parse(value: bytes, where: str) -> Card:
+    try:
+        document: dict[str, Any] = json.loads(value)
+        version = document.pop("format")
+        if version != FORMAT:
+            raise ModelError(
+                f"{where} has card format {version}, this mien reads {FORMAT}: update mien or export again"
+            )
+        document["outputs"] = {
+            name: Output(**output | {"labels": tuple(output["labels"])}) for name, output in document["outputs"].items()
+        }
+        document["golden"] = Golden(**document["golden"])
+        card = Card(**document)
+        card.golden_crop()
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelError(f"{where} has no valid card: {error!r}; export it again") from error
+    if not card.outputs:
+        raise ModelError(f"{where} has no valid card: it names no outputs; export it again")
+    return card
+
+
+def _entry(value: bytes) -> bytes:
+    return _field(_METADATA_PROPS, _field(_KEY_FIELD, _KEY) + _field(_VALUE_FIELD, value))
+
+
+def _field(tag: int, content: bytes) -> bytes:
+    return bytes([tag]) + _varint(len(content)) + content
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def _read_varint(data: bytes, position: int) -> tuple[int, int]:
+    """The number that starts at a position, and the position behind it."""
+    number = shift = 0
+    for offset in range(position, min(position + 5, len(data))):
+        number |= (data[offset] & 0x7F) << shift
+        if data[offset] <= 0x7F:
+            return number, offset + 1
+        shift += 7
+    return 0, len(data)

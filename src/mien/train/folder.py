@@ -1,0 +1,104 @@
+"""The run folder: what a training leaves on disk.
+
+::
+
+    recipe.yaml   the recipe with all defaults written out
+    run.json      code version, data fingerprint, seed, environment, times, state
+    history.csv   one row per epoch
+    last.pt       everything needed to go on after a kill
+    best.pt       the weights that validation liked best
+    model.onnx    the model file
+    predictions/  one table per scored split
+
+Files appear whole or not at all: each is written under another name and renamed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mien.errors import TrainingError
+
+
+class RunFolder:
+    """Paths and atomic writes of one run."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.recipe = self.path / "recipe.yaml"
+        self.run = self.path / "run.json"
+        self.history = self.path / "history.csv"
+        self.last = self.path / "last.pt"
+        self.best = self.path / "best.pt"
+        self.model = self.path / "model.onnx"
+        self.predictions = self.path / "predictions"
+
+    def create(self) -> None:
+        """Make the folder.
+
+        Raises:
+            TrainingError: it already holds a run, or cannot be made.
+        """
+        if self.run.exists():
+            raise TrainingError(f"{self.path} already holds a run: add --resume to go on, or choose another --out")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrainingError(f"cannot make the run folder {self.path}: {error.strerror}") from error
+
+    def write(self, target: Path, content: bytes) -> None:
+        """Write a file whole or not at all.
+
+        Raises:
+            TrainingError: the disk is full or the folder cannot be written; earlier files are untouched.
+        """
+        partial = target.with_name(f".{target.name}.partial")
+        try:
+            partial.write_bytes(content)
+            partial.replace(target)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise TrainingError(
+                f"cannot write {target}: {error.strerror}; what was written before is whole, go on with --resume"
+            ) from error
+
+    def write_state(self, **facts: Any) -> None:
+        """Merge facts into ``run.json``."""
+        self.write(self.run, json.dumps(self.read_state() | facts, indent=2).encode() + b"\n")
+
+    def read_state(self) -> dict[str, Any]:
+        """The content of ``run.json``; empty before the first write."""
+        return json.loads(self.run.read_text(encoding="utf-8")) if self.run.exists() else {}
+
+    def write_history(self, rows: list[dict[str, Any]]) -> None:
+        """Write ``history.csv`` anew from all rows so far."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+        self.write(self.history, text.getvalue().encode())
+
+    def save(self, target: Path, content: dict[str, Any]) -> None:
+        """``torch.save`` into a file that appears whole or not at all."""
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        self.write(target, buffer.getvalue())
+
+    def load(self, source: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+        """Load a checkpoint of this run.
+
+        Raises:
+            TrainingError: it is missing or damaged.
+        """
+        try:
+            return torch.load(source, map_location=device, weights_only=True)
+        except FileNotFoundError as error:
+            raise TrainingError(f"{source} does not exist: train first, mien train RECIPE --data FILE") from error
+        except Exception as error:
+            raise TrainingError(f"{source} is not a whole checkpoint: {error}") from error
