@@ -84,8 +84,8 @@ def distribution(votes: NDArray[np.integer]) -> NDArray[np.float32]:
     Single votes are dropped; *unknown* votes are left out. A row is zero (no target) where no expression kept
     a vote or where *not a face* got at least half of the votes.
 
-    >>> distribution(np.array([[0, 0, 0, 1, 6, 3, 0, 0, 0, 0]])).round(2).tolist()
-    [[0.67, 0.33, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]]
+    >>> print(distribution(np.array([[0, 0, 0, 1, 6, 3, 0, 0, 0, 0]])).round(2))
+    [[0.67 0.33 0.   0.   0.   0.   0.   0.  ]]
     """
     kept = without_single_votes(votes)
     shares = expression_votes(kept).astype(np.float32)

@@ -6,7 +6,7 @@ One row per picture:
 column      type                                  meaning
 ==========  ====================================  ====================================================
 image       struct<bytes: binary, path: string>   the encoded picture, and the file it came from
-label       int8, may be null                     index into the labels of the table's label set
+label       int64, may be null                    index into the labels of the table's label set
 split       string                                train, validation or test
 row         int32                                 where the source had it: CSV row or file number
 votes       list<int8>, may be null               FER+ votes in the order of ``FERPLUS_VOTES``
@@ -93,7 +93,7 @@ def _schema(info: TableInfo) -> Any:
     return pa.schema(
         [
             ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
-            ("label", pa.int8()),
+            ("label", pa.int64()),  # what Hugging Face's ClassLabel is stored as; else it drops the names
             ("split", pa.string()),
             ("row", pa.int32()),
             ("votes", pa.list_(pa.int8())),

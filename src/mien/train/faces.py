@@ -51,8 +51,8 @@ def load(table: Table, split: str, recipe: Recipe, device: torch.device) -> Face
     pixels = torch.from_numpy(part.pictures(recipe.data.size, grey=True)).unsqueeze(1)
     return Faces(
         pixels.to(device),
-        {name: torch.from_numpy(rows).to(device) for name, rows in targets.items()},
-        {name: torch.from_numpy(rows).to(device) for name, rows in truth.items()},
+        {name: torch.tensor(rows, device=device) for name, rows in targets.items()},
+        {name: torch.tensor(rows, device=device) for name, rows in truth.items()},
     )
 
 

@@ -1,0 +1,42 @@
+# The loop: make check. A fresh clone needs Python 3.11 or newer, make and git.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SAMPLE := docs/astronaut.jpg
+
+.PHONY: demo test check format clean
+
+# What the base install can do: no torch, no data, no network after the install.
+demo: $(VENV)/base
+	$(BIN)/mien predict $(SAMPLE) --annotate out
+	@echo "annotated picture: $(CURDIR)/out/$(notdir $(SAMPLE))"
+
+# Everything, with the tests on real data where it lies beside the repository.
+test: $(VENV)/dev
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The daily loop: format, lint, types, import contract, fast tests.
+check: $(VENV)/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+format: $(VENV)/dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The stamps are made again when the dependencies change.
+$(VENV)/base: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/dev: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@ $(VENV)/base
+
+clean:
+	rm -rf $(VENV) out build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

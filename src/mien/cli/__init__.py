@@ -1,0 +1,40 @@
+"""The ``mien`` command: one file per verb, found here by name.
+
+Exit codes: 0 all done; 1 some inputs failed and were reported, the rest is done; 2 nothing could be done.
+Verb files import what is heavy inside their functions, so that ``mien --help`` stays quick.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from mien.cli import data, evaluate, export, models, predict, train
+from mien.errors import MienError
+
+app = typer.Typer(
+    name="mien",
+    help="Reads facial expressions: trains networks, measures them honestly, reads photos.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(data.app, name="data")
+app.command("predict")(predict.predict)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("export")(export.export)
+app.add_typer(models.app, name="models")
+
+
+def main() -> None:
+    """Run the command; mien's own errors become one line on stderr and exit code 2."""
+    try:
+        app()
+    except MienError as error:
+        print(f"mien: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("mien: stopped", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,1 @@
+"""Pictures in, face crops out: ``images`` reads, ``detect`` finds, ``crop`` frames."""

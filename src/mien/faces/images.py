@@ -1,0 +1,206 @@
+"""Pictures of every kind into RGB ``uint8`` (H, W, 3), the one form that the rest of mien takes.
+
+Owns reading (files, bytes, PIL images, arrays), the rules for depth, transparency and rotation, the limit on
+size, and the listing of a folder's pictures. Refuses to guess: an array's colour order and value range are
+stated or the array is refused. Refuses video.
+
+The rules: 16-bit values are scaled to 8 bits; what is transparent shows white, as on a page; EXIF rotation is
+applied; of an animation the first frame counts.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from mien.errors import PictureError
+
+#: What :func:`read` takes.
+Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]"
+#: The order of an array's channels; a fourth one is opacity in both.
+Color: TypeAlias = Literal["rgb", "bgr"]
+
+#: A picture with more pixels is refused before it is decoded (RGB of this many takes 400 MB).
+MAX_PIXELS = 2**27
+#: File names that count as pictures when a folder is listed.
+SUFFIXES = frozenset((".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"))
+
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+_KNOWN = "JPEG, PNG, WebP, BMP, TIFF, GIF or PNM"
+_quiet = threading.Lock()
+
+
+def read(picture: Picture, *, color: Color | None = None) -> NDArray[np.uint8]:
+    """Read one picture of any kind.
+
+    Args:
+        picture: a path, an encoded picture as bytes, a PIL image, or an array: (H, W) or (H, W, 1) grey,
+            (H, W, 3) colour, (H, W, 4) colour and opacity, as uint8, uint16, or floats from 0 to 1.
+        color: the order of an array's channels, "rgb" or "bgr" (OpenCV's); needed for colour arrays, without
+            meaning for everything else.
+
+    Returns:
+        RGB uint8 (H, W, 3). It may share memory with the array that came in; do not write to it.
+
+    Raises:
+        PictureError: the picture cannot be read; the message names the file, and what was expected.
+
+    >>> read(np.zeros((2, 3), np.uint8)).shape
+    (2, 3, 3)
+    >>> read(np.full((1, 1, 3), (255, 0, 0), np.uint8), color="bgr")[0, 0].tolist()
+    [0, 0, 255]
+    """
+    if isinstance(picture, np.ndarray):
+        return _from_array(picture, color)
+    if isinstance(picture, Image.Image):
+        with _explained("the PIL image"):
+            return _from_image(picture)
+    if isinstance(picture, (bytes, bytearray, memoryview)):
+        return decode(bytes(picture))
+    if isinstance(picture, (str, os.PathLike)):
+        return _from_file(Path(picture))
+    raise PictureError(f"a picture is a path, bytes, a PIL image or a numpy array, not {type(picture).__name__}")
+
+
+def decode(data: bytes) -> NDArray[np.uint8]:
+    """Decode an encoded picture to RGB uint8 (H, W, 3).
+
+    Raises:
+        PictureError: the bytes are no picture, are cut off, or hold more than ``MAX_PIXELS``.
+    """
+    if not data:
+        raise PictureError(f"0 bytes, expected a {_KNOWN} picture")
+    with _explained(None), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        return _from_image(image)
+
+
+def luma(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """ITU-R BT.601 luma of an RGB uint8 picture (..., 3), rounded to uint8 (...). Grey stays what it is."""
+    weights = np.array([0.299, 0.587, 0.114], np.float32)
+    return np.rint(picture.astype(np.float32) @ weights).astype(np.uint8)
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """All picture files in a folder and the folders below it, by suffix, sorted; hidden ones left out.
+
+    Raises:
+        PictureError: the folder, or one below it, cannot be listed.
+    """
+
+    def fail(error: OSError) -> None:
+        raise PictureError(f"{error.filename or folder}: cannot be listed: {error.strerror}") from error
+
+    found: list[Path] = []
+    for parent, folders, files in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            Path(parent, name) for name in files if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+        ]
+    return sorted(found)
+
+
+def _from_file(path: Path) -> NDArray[np.uint8]:
+    try:
+        data = path.read_bytes()
+    except IsADirectoryError as error:
+        raise PictureError(f"{path}: a folder, expected a picture file") from error
+    except FileNotFoundError as error:
+        raise PictureError(f"{path}: no such file") from error
+    except (OSError, ValueError) as error:
+        raise PictureError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
+    try:
+        return decode(data)
+    except PictureError as error:
+        raise PictureError(f"{path}: {error}") from error
+
+
+@contextmanager
+def _explained(name: str | None) -> Iterator[None]:
+    """Pillow's faults become PictureErrors, its warnings stay inside.
+
+    Filters for warnings belong to the whole process, so only one thread at a time may change them.
+    """
+    prefix = f"{name}: " if name else ""
+    with _quiet, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except PictureError as error:
+            raise PictureError(f"{prefix}{error}") from error
+        except Image.UnidentifiedImageError as error:
+            raise PictureError(f"{prefix}not a picture that mien reads, expected {_KNOWN}") from error
+        except Image.DecompressionBombError as error:
+            raise PictureError(f"{prefix}{error}; mien reads up to {MAX_PIXELS:,} pixels") from error
+        except Exception as error:  # Pillow's decoders raise all kinds of errors on damaged data
+            raise PictureError(f"{prefix}damaged or cut off: {error}") from error
+
+
+def _from_image(image: Image.Image) -> NDArray[np.uint8]:
+    if image.width * image.height > MAX_PIXELS:
+        raise PictureError(f"{image.width}x{image.height} pixels, mien reads up to {MAX_PIXELS:,}: make it smaller")
+    if not image.width * image.height:
+        raise PictureError("no pixels")
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith(("I", "F")):  # 16-bit grey and what TIFF makes of it; convert() would clip it
+        return _from_wide(np.asarray(image), image.mode)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.asarray(image.convert("RGB"))
+
+
+def _from_wide(values: NDArray[Any], mode: str) -> NDArray[np.uint8]:
+    """Grey values of a picture with more than 8 bits: 0-65535, or floats from 0 to 1."""
+    if mode == "F":
+        return _from_array(values, None)
+    if values.min() < 0 or values.max() > 65535:
+        raise PictureError(f"values from {values.min()} to {values.max()}, expected 16 bits: 0 to 65535")
+    return _from_array(values.astype(np.uint16), None)
+
+
+def _from_array(array: NDArray[Any], color: str | None) -> NDArray[np.uint8]:
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or not array.size:
+        raise PictureError(
+            f"an array of shape {array.shape}, expected (H, W) or (H, W, 1) if grey, (H, W, 3 or 4) if not"
+        )
+    if color not in (None, "rgb", "bgr"):
+        raise PictureError(f"color={color!r}, expected 'rgb' or 'bgr'")
+    pixels = _to_bytes(array)
+    if pixels.shape[2] == 1:
+        return np.repeat(pixels, 3, axis=2)
+    if color is None:
+        raise PictureError("a colour array's channel order must be said: color='rgb', or color='bgr' (OpenCV)")
+    opacity = pixels[..., 3:]
+    pixels = pixels[..., :3] if color == "rgb" else pixels[..., 2::-1]
+    if opacity.size:
+        share = opacity.astype(np.float32) / 255
+        pixels = np.rint(pixels * share + 255 * (1 - share)).astype(np.uint8)
+    return np.ascontiguousarray(pixels)
+
+
+def _to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == np.uint16:
+        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if array.dtype.kind == "f":
+        # NaN compares false, so it is refused too.
+        if not (array.min() >= 0 and array.max() <= 1):
+            raise PictureError(
+                f"floats from {array.min():g} to {array.max():g}, expected 0 to 1;"
+                " for values up to 255 pass array.astype(np.uint8)"
+            )
+        return np.rint(array * 255).astype(np.uint8)
+    raise PictureError(f"an array of {array.dtype}, expected uint8, uint16, or floats from 0 to 1")

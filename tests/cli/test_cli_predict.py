@@ -1,0 +1,156 @@
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from stub_model import StubModel
+
+from mien import cli, recognizer
+
+PORTRAIT = Path(__file__).resolve().parents[2] / "docs" / "astronaut.jpg"
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch, tmp_path):
+    monkeypatch.setenv("MIEN_OFFLINE", "1")
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(recognizer, "load", lambda model, threads=None: StubModel())
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder with a portrait, a picture without a face, and a file that is no picture."""
+    folder = tmp_path / "photos"
+    (folder / "deep").mkdir(parents=True)
+    shutil.copy(PORTRAIT, folder / "deep" / "portrait.jpg")
+    Image.new("RGB", (200, 150), "gray").save(folder / "blank.png")
+    (folder / "text.jpg").write_text("no picture")
+    return folder
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run ``mien predict`` as a user does; returns exit code, stdout and stderr."""
+
+    def call(*arguments):
+        monkeypatch.setattr("sys.argv", ["mien", "predict", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return ended.value.code or 0, captured.out, captured.err
+
+    return call
+
+
+def test_the_table_has_a_line_for_each_face(run):
+    code, out, err = run(PORTRAIT, "--detector", "haar")
+    assert (code, err) == (0, "")
+    assert "astronaut.jpg" in out.replace("\n", "")
+    (face,) = recognizer.Recognizer(detector="haar").predict(PORTRAIT).faces
+    assert f"{face.expression} " in out
+    assert f"{face.probability:.0%}" in out
+    assert f"{face.top(3)[2][0]} {face.top(3)[2][1]:.0%}" in out
+    assert " ".join(map(str, face.box.to_list())) in out
+
+
+def test_top_limits_the_expressions_in_the_table(run):
+    _, one, _ = run(PORTRAIT, "--detector", "haar", "--top", 1)
+    _, eight, _ = run(PORTRAIT, "--detector", "haar", "--top", 8)
+    assert one.count("%") == 1
+    assert eight.count("%") == 8
+    code, _, err = run(PORTRAIT, "--top", 0)
+    assert code == 2
+    assert "--top" in err
+
+
+def test_json_is_one_array_and_nothing_else_is_on_stdout(run, photos):
+    code, out, err = run(photos / "blank.png", photos / "deep", "--json")
+    frames = json.loads(out)
+    assert code == 0
+    assert [Path(frame["source"]).name for frame in frames] == ["blank.png", "portrait.jpg"]
+    assert frames[0]["faces"] == []
+    assert len(frames[1]["faces"]) == 1
+    assert set(frames[1]["faces"][0]["outputs"]) == {"probabilities", "probabilities_fer2013"}
+    assert err.startswith("mien: note: faces are looked for with the built-in Viola-Jones detector")
+    assert len(err.splitlines()) == 1
+
+
+def test_csv_has_a_line_for_pictures_without_a_face_too(run, photos):
+    code, out, _ = run(photos / "blank.png", photos / "deep", "--csv", "--detector", "haar")
+    blank, face = csv.DictReader(io.StringIO(out))
+    assert code == 0
+    assert blank["source"].endswith("blank.png")
+    assert blank["face"] == blank["expression"] == ""
+    assert face["face"] == "1"
+    assert float(face[face["expression"]]) == float(face["probability"])
+
+
+def test_no_face_is_said_and_is_no_failure(run, photos):
+    code, out, err = run(photos / "blank.png", "--detector", "haar")
+    assert (code, err) == (0, "")
+    assert "no face found" in out
+
+
+def test_one_bad_file_is_reported_and_the_rest_go_on(run, photos):
+    code, out, err = run(photos, photos / "none.jpg", "--json", "--detector", "haar")
+    assert code == 1
+    assert len(json.loads(out)) == 2
+    text, none = err.splitlines()
+    assert text.startswith(f"mien: {photos / 'text.jpg'}: not a picture")
+    assert none == f"mien: {photos / 'none.jpg'}: no such file"
+
+
+@pytest.mark.parametrize(("form", "expected"), [((), ""), (("--json",), "[]\n")])
+def test_when_all_fail_the_exit_code_is_2(run, photos, tmp_path, form, expected):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    code, out, err = run(photos / "text.jpg", empty, "--detector", "haar", *form)
+    assert (code, out) == (2, expected)
+    assert f"mien: {empty}: no pictures in this folder" in err.splitlines()
+
+
+def test_wrong_use_is_one_line_without_traceback(run):
+    code, out, err = run(PORTRAIT, "--detector", "mtcnn")
+    assert (code, out) == (2, "")
+    assert err == "mien: no face detector is called 'mtcnn', only auto, yunet, haar, none\n"
+    code, out, err = run(PORTRAIT, "--json", "--csv")
+    assert (code, out) == (2, "")
+    assert "exclude each other" in err
+    code, _, err = run(PORTRAIT, "--detector", "yunet")
+    assert code == 2
+    assert "MIEN_OFFLINE" in err
+
+
+def test_annotated_copies_never_replace_a_source_or_each_other(run, photos):
+    shutil.copy(PORTRAIT, photos / "portrait.png")  # same stem as deep/portrait.jpg
+    shutil.copy(PORTRAIT, photos / "portrait-mien.jpg")  # named as a copy of it would be
+    (photos / "text.jpg").unlink()
+    before = {file: file.read_bytes() for file in photos.rglob("*.*")}
+    code, _, err = run(photos, "--annotate", photos, "--detector", "haar")
+    assert code == 0
+    assert {file: file.read_bytes() for file in before} == before
+    made = sorted(file.name for file in photos.rglob("*.*") if file not in before)
+    assert made == ["blank-mien.jpg", "portrait-mien-2.jpg", "portrait-mien-3.jpg", "portrait-mien-mien.jpg"]
+    assert len(err.splitlines()) == 4
+    with Image.open(photos / "portrait-mien-2.jpg") as drawn, Image.open(PORTRAIT) as source:
+        assert drawn.size == source.size
+        assert np.abs(np.asarray(drawn, int) - np.asarray(source, int)).max() > 100
+
+
+def test_a_folder_that_cannot_be_made_stops_at_once(run, photos):
+    code, out, err = run(PORTRAIT, "--annotate", photos / "blank.png" / "x", "--detector", "haar")
+    assert (code, out) == (2, "")
+    assert "cannot make the folder" in err
+
+
+def test_names_with_brackets_are_printed_as_they_are(run, tmp_path):
+    file = tmp_path / "[bold]a[red].png"
+    Image.new("RGB", (60, 60)).save(file)
+    code, out, _ = run(file, "--detector", "haar")
+    assert code == 0
+    assert "[bold]a[red].png" in out.replace("\n", "")

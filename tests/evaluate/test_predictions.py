@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from conftest import write_patterns
+
+from mien import models
+from mien.data import table as tables
+from mien.data.table import TableInfo
+from mien.errors import DataError
+from mien.evaluate import metrics, predictions
+
+
+@pytest.fixture(scope="module")
+def scored(patterns) -> predictions.Predictions:
+    return predictions.predict(models.load(threads=1), patterns, "test")
+
+
+def test_every_face_is_scored_for_each_output(scored, patterns):
+    assert [s.label_set for s in scored.scores] == ["ferplus", "fer2013"]
+    for s in scored.scores:
+        assert s.probabilities.shape == (35, len(s.labels))
+        assert s.rows.tolist() == patterns.split("test").rows.tolist()
+        assert s.truth.tolist() == patterns.split("test").truth(s.label_set).tolist()
+    assert scored.provenance["data_fingerprint"] == patterns.fingerprint
+
+
+def test_written_and_read_it_is_the_same(scored, tmp_path):
+    predictions.write(scored, tmp_path / "deep" / "p.parquet")
+    again = predictions.read(tmp_path / "deep" / "p.parquet")
+    assert again.split == "test"
+    assert again.provenance == scored.provenance
+    for a, b in zip(again.scores, scored.scores, strict=True):
+        assert (a.output, a.label_set, a.labels) == (b.output, b.label_set, b.labels)
+        assert np.array_equal(a.probabilities, b.probabilities)
+        assert metrics.measure(a) == metrics.measure(b)
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["p.parquet"]
+
+
+def test_other_files_are_refused(patterns_path, tmp_path):
+    with pytest.raises(DataError, match="no predictions table"):
+        predictions.read(patterns_path)
+    (tmp_path / "text").write_text("hello")
+    for path in (tmp_path / "text", tmp_path / "absent"):
+        with pytest.raises(DataError, match="cannot read"):
+            predictions.read(path)
+
+
+def test_a_table_with_other_labels_is_refused(patterns):
+    other = tables.Table(patterns.arrow.drop(["votes"]).append_column("votes", patterns.arrow["votes"]), patterns.info)
+    info = TableInfo("moods", "moods", ("up", "down"))
+    votes_gone = other.arrow.set_column(other.arrow.schema.get_field_index("votes"), "votes", [[None] * len(other)])
+    with pytest.raises(DataError, match="moods"):
+        predictions.predict(models.load(), tables.Table(votes_gone, info), "test")
+
+
+def test_a_split_that_is_not_there_is_named(tmp_path):
+    table = tables.read(write_patterns(tmp_path / "t.parquet", {"train": 7}))
+    with pytest.raises(DataError, match="no 'test' rows, only train"):
+        predictions.predict(models.load(), table, "test")

@@ -1,0 +1,72 @@
+import copy
+import dataclasses
+import json
+import pickle
+
+import pytest
+
+from mien.results import Box, Face, Frame
+
+SCORES = {"probabilities": {"angry": 0.1, "happy": 0.65, "sad": 0.25}, "other": {"a": 0.3, "b": 0.7}}
+
+
+@pytest.fixture
+def frame():
+    faces = (
+        Face(Box(10.4, 20.6, 30, 40), 0.98765, SCORES, ((1.0, 2.0), (3.04, 4.0))),
+        Face(Box(50, 20, 30, 40), None, SCORES),
+    )
+    return Frame("a.jpg", 100, 80, faces, "yunet", "default 1")
+
+
+def test_the_first_output_is_what_users_see(frame):
+    face = frame.faces[0]
+    assert face.expression == "happy"
+    assert face.probability == 0.65
+    assert face.top(2) == [("happy", 0.65), ("sad", 0.25)]
+    assert list(face.probabilities) == ["angry", "happy", "sad"]
+
+
+def test_results_cannot_be_changed(frame):
+    face = frame.faces[0]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        face.confidence = 1.0
+    with pytest.raises(TypeError):
+        face.probabilities["happy"] = 1.0
+    with pytest.raises(TypeError):
+        face.outputs["probabilities"] = {}
+    scores = {"probabilities": {"happy": 1.0}}
+    later = Face(Box(0, 0, 1, 1), None, scores)
+    scores["probabilities"]["happy"] = 0.0
+    assert later.probability == 1.0
+
+
+def test_results_travel_between_processes(frame):
+    again = pickle.loads(pickle.dumps(frame))
+    assert again == frame
+    assert copy.deepcopy(frame) == frame
+    with pytest.raises(TypeError):
+        again.faces[0].probabilities["happy"] = 1.0
+
+
+def test_the_dict_is_json(frame):
+    document = json.loads(json.dumps(frame.to_dict()))
+    assert document["source"] == "a.jpg"
+    assert document["faces"][0] == {
+        "box": [10, 21, 30, 40],
+        "confidence": 0.9877,
+        "landmarks": [[1.0, 2.0], [3.0, 4.0]],
+        "expression": "happy",
+        "probability": 0.65,
+        "outputs": SCORES,
+    }
+    assert document["faces"][1]["confidence"] is None
+
+
+def test_rows_are_flat_and_numbered_from_one(frame):
+    first, second = frame.to_rows()
+    assert first["face"] == 1
+    assert second["face"] == 2
+    assert (first["x"], first["y"], first["width"], first["height"]) == (10, 21, 30, 40)
+    assert first["happy"] == 0.65
+    assert dataclasses.replace(frame, faces=()).to_rows() == []
