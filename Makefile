@@ -9,7 +9,6 @@ SAMPLE := docs/astronaut.jpg
 # What the base install can do: no torch, no data, no network after the install.
 demo: $(VENV)/base
 	$(BIN)/mien predict $(SAMPLE) --annotate out
-	@echo "annotated picture: $(CURDIR)/out/$(notdir $(SAMPLE))"
 
 # Everything, with the tests on real data where it lies beside the repository.
 test: $(VENV)/dev

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mien.data import table as tables
-from mien.data.table import Table, TableInfo, TableWriter, pixel_digest
+from mien.data.table import Table
+from mien.data.writer import TableInfo, TableWriter, pixel_digest
 from mien.expressions import BASIC_SEVEN, FERPLUS_VOTES, canonical
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -1,7 +1,9 @@
 import csv
 import io
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +148,16 @@ def test_a_folder_that_cannot_be_made_stops_at_once(run, photos):
     code, out, err = run(PORTRAIT, "--annotate", photos / "blank.png" / "x", "--detector", "haar")
     assert (code, out) == (2, "")
     assert "cannot make the folder" in err
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are always valid text here")
+@pytest.mark.parametrize("form", [(), ("--csv",), ("--json",)])
+def test_names_that_are_no_text_are_escaped(run, tmp_path, form):
+    file = tmp_path / os.fsdecode(b"caf\xe9.png")
+    Image.new("RGB", (60, 60)).save(file)
+    code, out, _ = run(file, "--detector", "haar", *form)
+    assert code == 0
+    assert "caf\\udce9.png" in out.replace("\n", "")
 
 
 def test_names_with_brackets_are_printed_as_they_are(run, tmp_path):

@@ -15,7 +15,8 @@ from mien.data.audit import audit
 from mien.data.describe import describe
 from mien.data.near import near_pairs, thumbnails
 from mien.data.sheets import draw_distribution, draw_findings, draw_samples
-from mien.data.table import Table, TableInfo, TableWriter, pixel_digest, read
+from mien.data.table import Table, read
+from mien.data.writer import TableInfo, TableWriter, pixel_digest
 from mien.expressions import BASIC_SEVEN
 
 ANGRY, HAPPY = [0, 0, 0, 0, 10, 0, 0, 0, 0, 0], [0, 10, 0, 0, 0, 0, 0, 0, 0, 0]

@@ -12,7 +12,8 @@ import pytest
 from mien.data.audit import Audit, audit
 from mien.data.describe import describe
 from mien.data.fer2013 import PUBLISHED, import_fer2013
-from mien.data.table import SPLITS, Table, read
+from mien.data.table import Table, read
+from mien.data.writer import SPLITS
 from mien.expressions import BASIC_SEVEN
 
 pytestmark = pytest.mark.slow

@@ -4,7 +4,7 @@ from conftest import write_patterns
 
 from mien import models
 from mien.data import table as tables
-from mien.data.table import TableInfo
+from mien.data.writer import TableInfo
 from mien.errors import DataError
 from mien.evaluate import metrics, predictions
 

@@ -14,7 +14,7 @@ import torch
 from conftest import write_patterns
 
 from mien.data import table as tables
-from mien.data.table import TableInfo, TableWriter
+from mien.data.writer import TableInfo, TableWriter
 from mien.errors import TrainingError
 from mien.train import faces, recipe, run
 from mien.train.folder import RunFolder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -20,13 +20,13 @@ def list_models(context: typer.Context) -> None:
     """List the installed models."""
     if context.invoked_subcommand:
         return
-    grid = Table("name", "version", "size", "crop", "outputs", "test top-1")
+    grid = Table("name", "version", "size", "labels", "trained on", "test top-1")
     for name, path in catalogue.installed().items():
         card = catalogue.read_card(name)
-        outputs = "\n".join(f"{output} ({len(o.labels)} labels)" for output, o in card.outputs.items())
-        tests = "\n".join(_test(o.metrics) for o in card.outputs.values())
-        megabytes = f"{path.stat().st_size / 1e6:.1f} MB"
-        grid.add_row(name, card.version, megabytes, f"{card.width}x{card.height} px", outputs, tests)
+        facts = (name, card.version, f"{path.stat().st_size / 1e6:.1f} MB")
+        for output in card.outputs.values():
+            grid.add_row(*facts, str(len(output.labels)), output.label_set, _test(output.metrics))
+            facts = ("", "", "")
     Console().print(grid)
 
 
@@ -40,13 +40,24 @@ def show(
     if as_json:
         print(card.to_json())
         return
-    console = Console()
-    document: dict[str, Any] = asdict(card)
-    document["golden"] = {"source": card.golden.source, "probabilities": card.golden.probabilities}
-    for key, value in document.items():
-        text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
-        console.print(f"[bold]{key}[/]: ", end="", highlight=False)
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
+    document: dict[str, Any] = json.loads(card.to_json())
+    del document["golden"]["rgb"]
+    for line in _outline(document):
+        print(line)
+
+
+def _outline(value: Mapping[str, Any], indent: str = "") -> Iterator[str]:
+    """Nested mappings as indented lines, lists of plain values on one."""
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            yield f"{indent}{key}:"
+            yield from _outline(inner, indent + "  ")
+        elif isinstance(inner, list) and any(isinstance(item, dict) for item in inner):
+            for number, item in enumerate(inner, start=1):
+                yield f"{indent}{key} {number}:"
+                yield from _outline(item, indent + "  ")
+        else:
+            yield f"{indent}{key}: {', '.join(map(str, inner)) if isinstance(inner, list) else inner}"
 
 
 def _test(metrics: Any) -> str:

@@ -6,6 +6,7 @@ What was found goes to stdout, and nothing else does; notices, faults and where 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -39,6 +40,8 @@ def predict(
         raise typer.BadParameter("--json and --csv exclude each other")
     from mien.recognizer import Recognizer
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be valid text
     recognizer = Recognizer(model, detector=detector)
     if recognizer.notice:
         _say(f"note: {recognizer.notice}")

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from mien.data import ferplus
 from mien.data.near import near_pairs, thumbnails
 from mien.data.partition import Progress
-from mien.data.table import SPLITS, Table
+from mien.data.table import Table
+from mien.data.writer import SPLITS
 from mien.expressions import BASIC_EIGHT, FERPLUS_VOTES
 
 #: Pictures that differ by less than this standard deviation, in grey levels, show nothing.

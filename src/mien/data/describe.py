@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mien.data.table import SPLITS, Table
+from mien.data.table import Table
+from mien.data.writer import SPLITS
 
 #: The Happy row of the paper's Table 1 for Training, and what the data has.
 _PAPER_HAPPY, _TRUE_HAPPY = 7_251, 7_215

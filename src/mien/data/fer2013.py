@@ -18,7 +18,7 @@ import numpy as np
 from mien.data import ferplus
 from mien.data.fer2013_layouts import SPLIT_OF, Sample, detect_layout, read_samples
 from mien.data.partition import Progress, carve_validation, together
-from mien.data.table import SPLITS, TableInfo, TableWriter, pixel_digest
+from mien.data.writer import SPLITS, TableInfo, TableWriter, pixel_digest
 from mien.errors import DataError
 from mien.expressions import BASIC_SEVEN
 

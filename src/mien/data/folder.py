@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mien.data.class_folders import FoundPicture, find_pictures, label_folders, read_picture
 from mien.data.partition import Progress, carve_validation, deal, together
-from mien.data.table import TableInfo, TableWriter, pixel_digest
+from mien.data.writer import TableInfo, TableWriter, pixel_digest
 from mien.errors import DataError
 from mien.expressions import BASIC_SEVEN
 

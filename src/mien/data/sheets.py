@@ -15,7 +15,8 @@ import numpy as np
 
 from mien.data.audit import Audit
 from mien.data.describe import Description
-from mien.data.table import SPLITS, Table
+from mien.data.table import Table
+from mien.data.writer import SPLITS
 from mien.errors import DataError, require
 from mien.faces.images import decode
 

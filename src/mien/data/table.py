@@ -14,182 +14,28 @@ group       int32                                 rows of one group (same pixels
 digest      string                                sha256 of the decoded pixels: equal pictures, equal digest
 ==========  ====================================  ====================================================
 
-The schema metadata carries :class:`TableInfo` as JSON under ``mien``. Owns reading, writing and the views
-that training and evaluation take; refuses to know any source's layout (the importers do).
+The schema metadata carries :class:`TableInfo` as JSON under ``mien``. Owns reading and the views
+that training and evaluation take; ``writer`` owns writing, the importers own the layouts of sources.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.data import ferplus
+from mien.data.writer import FORMAT, SPLITS, TableInfo
 from mien.errors import DataError, MienError, require
 from mien.expressions import FERPLUS_VOTES, LABEL_SETS
 from mien.faces.crop import resize
 from mien.faces.images import decode, luma
-
-FORMAT = 1
-SPLITS = ("train", "validation", "test")
-_ROW_GROUP = 4096
-
-
-@dataclass(frozen=True)
-class TableInfo:
-    """What the table says of itself.
-
-    Attributes:
-        name: the data set, as in ``fer2013``.
-        label_set: the name of the label set that ``label`` indexes; ``fer2013`` for the seven of FER2013.
-        labels: the names of that label set, in order.
-        source: where the rows came from: file name, sha256, layout.
-        official: the splits are those that the data set's authors published.
-        notes: what a reader of figures measured on this table has to know.
-    """
-
-    name: str
-    label_set: str
-    labels: tuple[str, ...]
-    source: dict[str, Any] = field(default_factory=dict)
-    official: bool = False
-    notes: tuple[str, ...] = ()
-
-
-def pixel_digest(pixels: NDArray[np.uint8]) -> str:
-    """The sha256 of a picture's pixels and shape; a grey picture and its RGB copy have the same digest.
-
-    >>> grey = np.arange(6, dtype=np.uint8).reshape(2, 3)
-    >>> pixel_digest(grey) == pixel_digest(np.repeat(grey[..., None], 3, axis=2))
-    True
-    """
-    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
-        pixels = pixels[..., 0]
-    digest = hashlib.sha256(str(pixels.shape).encode())
-    digest.update(np.ascontiguousarray(pixels).tobytes())
-    return digest.hexdigest()
-
-
-def _schema(info: TableInfo) -> Any:
-    pa = require("pyarrow", "tables")
-    features = {
-        "image": {"_type": "Image"},
-        "label": {"names": list(info.labels), "_type": "ClassLabel"},
-        "split": {"dtype": "string", "_type": "Value"},
-        "row": {"dtype": "int32", "_type": "Value"},
-        "votes": {"feature": {"dtype": "int8", "_type": "Value"}, "_type": "Sequence"},
-        "group": {"dtype": "int32", "_type": "Value"},
-        "digest": {"dtype": "string", "_type": "Value"},
-    }
-    return pa.schema(
-        [
-            ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
-            ("label", pa.int64()),  # what Hugging Face's ClassLabel is stored as; else it drops the names
-            ("split", pa.string()),
-            ("row", pa.int32()),
-            ("votes", pa.list_(pa.int8())),
-            ("group", pa.int32()),
-            ("digest", pa.string()),
-        ],
-        metadata={
-            "mien": json.dumps({"format": FORMAT} | asdict(info)),
-            "huggingface": json.dumps({"info": {"features": features}}),
-        },
-    )
-
-
-class TableWriter:
-    """Writes a table row by row in constant memory; the file appears whole at the end or not at all.
-
-    Use it as a context manager. An exception inside the block leaves nothing behind, and an existing file of
-    that name stays as it was.
-    """
-
-    def __init__(self, path: Path, info: TableInfo) -> None:
-        self._pa = require("pyarrow", "tables")
-        self._path, self._info = Path(path), info
-        self._partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.partial")
-        self._rows: list[dict[str, Any]] = []
-        self._count = 0
-
-    def __enter__(self) -> TableWriter:
-        parquet = require("pyarrow.parquet", "tables")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = parquet.ParquetWriter(self._partial, _schema(self._info), compression="zstd")
-        except OSError as error:
-            raise DataError(f"cannot write {self._path}: {error.strerror or error}") from error
-        return self
-
-    def add(
-        self,
-        *,
-        image: bytes,
-        path: str,
-        label: int | None,
-        split: str,
-        row: int,
-        group: int,
-        digest: str,
-        votes: list[int] | None = None,
-    ) -> None:
-        """Add one row; see the module's table of columns.
-
-        Raises:
-            DataError: the split or the label does not exist.
-        """
-        if split not in SPLITS:
-            raise DataError(f"row {row}: split {split!r} is none of {', '.join(SPLITS)}")
-        if label is not None and not 0 <= label < len(self._info.labels):
-            raise DataError(f"row {row}: label {label} is outside 0-{len(self._info.labels) - 1}")
-        self._rows.append(
-            {
-                "image": {"bytes": image, "path": path},
-                "label": label,
-                "split": split,
-                "row": row,
-                "votes": votes,
-                "group": group,
-                "digest": digest,
-            }
-        )
-        self._count += 1
-        if len(self._rows) == _ROW_GROUP:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._rows:
-            try:
-                self._writer.write_table(self._pa.Table.from_pylist(self._rows, schema=self._writer.schema))
-            except OSError as error:
-                raise DataError(f"cannot write {self._path}: {error.strerror or error}") from error
-            self._rows = []
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None and not self._count:
-                raise DataError(f"no pictures for {self._path}: the source has no rows")
-            if kind is None:
-                self._flush()
-            self._writer.close()
-            if kind is None:
-                self._partial.replace(self._path)
-        except OSError as fault:
-            if kind is None:
-                raise DataError(f"cannot write {self._path}: {fault.strerror or fault}") from fault
-        finally:
-            self._partial.unlink(missing_ok=True)
 
 
 class Table:

@@ -35,7 +35,7 @@ from mien.train.networks import Classifier
 from mien.train.recipe import Recipe
 from mien.train.run import score
 
-GOLDEN_SOURCE = "NASA portrait of Eileen Collins (S99-02830, public domain), its face as FER2013 frames faces, resized"
+GOLDEN_SOURCE = "NASA portrait of Eileen Collins (public domain), its face framed as FER2013 frames faces, resized"
 INTENDED_USE = (
     "Reading the visible expression of faces in pictures, for research and for applications whose users know of it."
     " It reads expressions, not feelings, intentions or attention; it must not decide about people. Inferring"
