@@ -22,7 +22,8 @@ def test_the_python_example_prints_what_stands_below_it(shared, tmp_path, monkey
 
 
 def test_every_verb_and_option_it_names_exists():
-    commands = {line.split("#")[0].strip() for line in re.findall(r"^mien .*$", TEXT, re.MULTILINE)}
+    blocks = "".join(TEXT.split("```")[1::2])
+    commands = {line.split("#")[0].strip() for line in re.findall(r"^mien .*$", blocks, re.MULTILINE)}
     assert len(commands) > 8
     for command in commands:
         words = command.split()[1:]

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.errors import PictureError
@@ -43,6 +43,7 @@ def test_beyond_the_picture_its_outermost_pixels_are_repeated(gradient):
     assert (cut[15:, 15:] == gradient[-1, -1]).all()
 
 
+@settings(deadline=None)
 @given(
     x=st.floats(-60, 59),
     y=st.floats(-40, 39),

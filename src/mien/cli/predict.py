@@ -150,11 +150,8 @@ def _print_table(frames: list[Frame], top: int) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("picture", overflow="fold")
     table.add_column("face", justify="right")
-    table.add_column("box (x y w h)")
+    table.add_column("x y w h")
     table.add_column("expression")
-    table.add_column("probability", justify="right")
-    if top > 1:
-        table.add_column("next")
     for frame in frames:
         source = Text(frame.source or "")
         for number, face in enumerate(frame.faces, start=1):
@@ -166,8 +163,4 @@ def _print_table(frames: list[Frame], top: int) -> None:
 
 def _cells(number: int, face: Face, top: int) -> list[str]:
     box = " ".join(str(value) for value in face.box.to_list())
-    best, *others = face.top(top)
-    cells = [str(number), box, best[0], f"{best[1]:.0%}"]
-    if top > 1:
-        cells.append(", ".join(f"{label} {value:.0%}" for label, value in others))
-    return cells
+    return [str(number), box, ", ".join(f"{label} {value:.0%}" for label, value in face.top(top))]

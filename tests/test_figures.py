@@ -1,0 +1,44 @@
+"""The figures in the README and in the shipped cards are those of the committed predictions tables."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mien import models
+from mien.evaluate import metrics, predictions
+from mien.export.package import summary
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+TABLES = sorted((ROOT / "docs" / "predictions").glob("*.parquet"))
+
+
+def test_there_are_predictions_of_validation_and_test():
+    assert [path.name for path in TABLES] == ["default-fer2013-test.parquet", "default-fer2013-validation.parquet"]
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_card_and_readme_state_what_the_predictions_give(path):
+    table = predictions.read(path)
+    card = models.read_card(path.stem.split("-")[0])
+    assert table.provenance["graph_sha256"] == card.graph_sha256
+    assert table.provenance["data_fingerprint"] == card.data["fingerprint"]
+    for scores in table.scores:
+        figures = summary(metrics.measure(scores))
+        assert card.outputs[scores.output].metrics[table.split] == figures
+        row = next(line for line in TEXT.splitlines() if line.startswith(f"| {table.split}, {scores.label_set} |"))
+        stated = [float(number.replace(",", "")) for number in re.findall(r"[\d,]*\d\.?\d*", row.split("|", 2)[2])]
+        low, high = figures["interval95"]
+        expected = [figures["n"], figures["top1"], low, high, figures["balanced_accuracy"], figures["macro_f1"]]
+        assert stated == [*expected, figures["ece"]]
+
+
+def test_every_look_at_the_test_split_is_in_the_ledger():
+    ledger = (ROOT / "docs" / "test-ledger.csv").read_text(encoding="utf-8")
+    for path in TABLES:
+        table = predictions.read(path)
+        if table.split == "test":
+            for scores in table.scores:
+                top1 = f"{100 * metrics.measure(scores).top1:.2f}"
+                assert re.search(rf"{table.provenance['graph_sha256']}.*,{scores.label_set},\d+,{top1},", ledger)
