@@ -35,6 +35,3 @@ def main() -> None:
     except MienError as error:
         print(f"mien: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("mien: stopped", file=sys.stderr)
-        sys.exit(130)

@@ -36,8 +36,12 @@ def train(
     faces = table.read(data)
     folder = out or Path("runs") / spec.name
     console = Console(stderr=True)
-    with _Display(console, spec.epochs) as display:
-        finished = run.train(spec, faces, folder, resume=resume, report=display.step)
+    try:
+        with _Display(console, spec.epochs) as display:
+            finished = run.train(spec, faces, folder, resume=resume, report=display.step)
+    except KeyboardInterrupt:
+        console.print(f"mien: stopped; whole epochs are kept in {folder}, go on with --resume", soft_wrap=True)
+        raise typer.Exit(130) from None
     model = package.package(finished, faces, finished.model)
     for name, output in model.card.outputs.items():
         figures = output.metrics["validation"]
