@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from conftest import write_patterns
+from pattern_pictures import write_patterns
 
 from mien import models
 from mien.data import table as tables

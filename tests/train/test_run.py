@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import write_patterns
+from pattern_pictures import write_patterns
 
 from mien.data import table as tables
 from mien.data.writer import TableInfo, TableWriter
