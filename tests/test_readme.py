@@ -21,6 +21,7 @@ def test_the_python_example_prints_what_stands_below_it(shared, tmp_path, monkey
     assert done.stdout == printed
 
 
+@pytest.mark.slow
 def test_every_verb_and_option_it_names_exists():
     blocks = "".join(TEXT.split("```")[1::2])
     commands = {line.split("#")[0].strip() for line in re.findall(r"^mien .*$", blocks, re.MULTILINE)}

@@ -77,6 +77,7 @@ def test_the_test_split_is_never_read(patterns, tmp_path):
     assert run.train(spec(), without, tmp_path / "run").read_state()["state"] == "finished"
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_and_resumed_it_ends_with_the_same_weights(finished, patterns_path, tmp_path):
     """SIGKILL in the middle of the second and of the fourth epoch, so inside and right behind a stage."""
     script = textwrap.dedent(
