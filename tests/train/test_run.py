@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from pattern_pictures import write_patterns
@@ -150,6 +151,16 @@ def test_a_full_disk_stops_with_a_message_and_keeps_the_last_checkpoint(patterns
 def test_a_label_without_training_faces_is_refused(patterns, tmp_path):
     without = patterns.take((patterns.labels != 4) | (patterns.splits != "train"))
     with pytest.raises(TrainingError, match="sad"):
+        run.train(spec(), without, tmp_path / "run")
+
+
+def test_a_head_without_validation_labels_is_refused(patterns, tmp_path):
+    kept = np.where(patterns.splits == "train", patterns.labels, -1)
+    field = patterns.arrow.schema.field("label")
+    column = pa.array([None if label < 0 else label for label in kept.tolist()], field.type)
+    place = patterns.arrow.schema.get_field_index("label")
+    without = tables.Table(patterns.arrow.set_column(place, field, column), patterns.info)
+    with pytest.raises(TrainingError, match="validation face of 'patterns' has a label in 'fer2013'"):
         run.train(spec(), without, tmp_path / "run")
 
 

@@ -36,7 +36,8 @@ def load(table: Table, split: str, recipe: Recipe, device: torch.device) -> Face
     """Decode one split for a recipe; with ``data.merge_copies`` the training split has each picture once.
 
     Raises:
-        TrainingError: a head's label set lacks a label among the training faces, so it could not be learned.
+        TrainingError: a head's label set lacks a label among the training faces, so it could not be learned, or
+            has none at all in the split, so nothing could be selected by it.
         DataError: the table lacks the split or a label set, or a picture cannot be decoded.
     """
     part = table.split(split)
@@ -48,6 +49,9 @@ def load(table: Table, split: str, recipe: Recipe, device: torch.device) -> Face
             keep, group = _merge(part.digests)
             targets = {name: _mean_by(group, rows) for name, rows in targets.items()}
             part, truth = part.take(keep), {name: labels[keep] for name, labels in truth.items()}
+    for name, labels in truth.items():
+        if not (labels >= 0).any():
+            raise TrainingError(f"no {split} face of {table.info.name!r} has a label in {name!r}: leave that head out")
     pixels = torch.from_numpy(part.pictures(recipe.data.size, grey=True)).unsqueeze(1)
     return Faces(
         pixels.to(device),
