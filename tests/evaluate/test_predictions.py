@@ -44,6 +44,12 @@ def test_other_files_are_refused(patterns_path, tmp_path):
             predictions.read(path)
 
 
+def test_a_predictions_table_is_no_data_table(scored, tmp_path):
+    predictions.write(scored, tmp_path / "p.parquet")
+    with pytest.raises(DataError, match="no data table"):
+        tables.read(tmp_path / "p.parquet")
+
+
 def test_a_table_with_other_labels_is_refused(patterns):
     other = tables.Table(patterns.arrow.drop(["votes"]).append_column("votes", patterns.arrow["votes"]), patterns.info)
     info = TableInfo("moods", "moods", ("up", "down"))

@@ -212,8 +212,11 @@ def read(path: str | Path) -> Table:
     stored = (arrow.schema.metadata or {}).get(b"mien")
     if stored is None:
         raise DataError(f"{path} is not a mien table; make one: mien data import fer2013 {path} -o table.parquet")
-    meta = json.loads(stored)
-    if meta.pop("format", None) != FORMAT:
-        raise DataError(f"{path} has another table format than this mien ({FORMAT}): import the data again")
-    meta["labels"], meta["notes"] = tuple(meta["labels"]), tuple(meta["notes"])
-    return Table(arrow, TableInfo(**meta))
+    try:
+        meta = json.loads(stored)
+        if meta.pop("format") != FORMAT:
+            raise DataError(f"{path} has another table format than this mien ({FORMAT}): import the data again")
+        meta["labels"], meta["notes"] = tuple(meta["labels"]), tuple(meta["notes"])
+        return Table(arrow, TableInfo(**meta))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} is no data table of mien, though mien may have written it: {error!r}") from error
