@@ -1,13 +1,29 @@
+import pytest
 import torch
 
+from mien.errors import RecipeError
 from mien.train import recipe
-from mien.train.networks import Classifier, parameters
+from mien.train.networks import build, parameters
 
-SPEC = recipe.Network(stem=(8,), widths=(8, 16), depths=(1, 2), dropout=0.5)
+BASE = """
+name: n
+description: for tests
+heads: [{label_set: a}]
+stages: [{epochs: 1, learning_rate: 0.1}]
+network: {stem: [8], widths: [8, 16], depths: [1, 2], dropout: 0.5}
+"""
+
+
+def made(*changes: str, **classes: int):
+    return build(recipe.parse(BASE, overrides=changes), classes or {"a": 7})
+
+
+def stage(**values):
+    return recipe.Stage(epochs=1, learning_rate=0.1, **values)
 
 
 def test_each_head_has_its_labels_and_any_size_goes_in():
-    network = Classifier(SPEC, {"ferplus": 8, "fer2013": 7}).eval()
+    network = made(ferplus=8, fer2013=7).eval()
     for size in (40, 48, 64):
         out = network(torch.rand(3, 1, size, size))
         assert {name: rows.shape for name, rows in out.items()} == {"ferplus": (3, 8), "fer2013": (3, 7)}
@@ -19,13 +35,107 @@ def test_parameters_of_the_plain_network_of_the_literature():
     conv = 9 * (1 * 40 + 4 * 40 * 40 + 40 * 80 + 3 * 80 * 80 + 80 * 160 + 3 * 160 * 160) + 40 * 80 + 80 * 160
     norm = 2 * (40 + sum(4 * width for width in widths) + 80 + 160)
     heads = 160 * 15 + 15
-    network = Classifier(recipe.Network(widths=widths), {"ferplus": 8, "fer2013": 7})
+    network = made("network={widths: [40, 80, 160], depths: [2, 2, 2]}", ferplus=8, fer2013=7)
     assert parameters(network) == conv + norm + heads
 
 
+def test_resnet50_has_the_known_parameters():
+    rgb = ("data.color=rgb", "network={kind: timm, name: resnet50}")
+    assert parameters(made(*rgb)) == 23_522_375
+    assert parameters(made(*rgb, "network.hidden=256")) == 23_508_032 + 2048 * 256 + 256 + 256 * 7 + 7
+    assert parameters(made("network={kind: torchvision, name: resnet50}")) == 23_522_375 - 2 * 64 * 49
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        "{kind: timm, name: resnet18}",
+        "{kind: timm, name: resnet18, stem: small, hidden: 32}",
+        "{kind: timm, name: mobilenetv3_small_100}",
+        "{kind: timm, name: convnext_atto, drop_path: 0.1}",
+        "{kind: torchvision, name: resnet18}",
+        "{kind: torchvision, name: densenet121}",
+        "{widths: [8, 16], depths: [1, 1], hidden: 5}",
+    ],
+)
+@pytest.mark.parametrize("color", ["grey", "rgb"])
+def test_backbones_by_name_take_grey_and_colour(network, color):
+    channels = 1 if color == "grey" else 3
+    built = made(f"network={network}", f"data.color={color}").eval()
+    out = built(torch.rand(2, channels, 48, 48))["a"]
+    assert out.shape == (2, 7)
+    assert torch.isfinite(out).all()
+
+
+def test_a_small_stem_keeps_larger_maps():
+    sizes = {}
+    for stem in ("standard", "small"):
+        backbone = made(f"network={{kind: timm, name: resnet18, stem: {stem}}}").backbone
+        sizes[stem] = backbone.forward_features(torch.rand(1, 1, 48, 48)).shape[-1]
+    assert sizes == {"standard": 2, "small": 6}
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ("{kind: timm, name: resnet5x}", "timm has no backbone"),
+        ("{kind: torchvision, name: resnet5x}", "torchvision has no backbone"),
+        ("{kind: torchvision, name: alexnet}", "does not take pictures of 48x48"),
+        ("{kind: timm, name: convnext_atto, stem: small}", "which 'convnext_atto' has not"),
+        ("{kind: torchvision, name: squeezenet1_0}", "no linear classifier"),
+    ],
+)
+def test_backbones_that_cannot_be_are_refused(network, message):
+    with pytest.raises(RecipeError, match=message):
+        made(f"network={network}")
+
+
+def test_pixels_are_normalised_as_the_recipe_says():
+    faces = torch.rand(2, 1, 48, 48)
+    one, other = made("data.mean=[0.0]", "data.deviation=[1.0]").eval(), made().eval()
+    other.load_state_dict(one.state_dict())
+    assert torch.allclose(one((faces - 0.51) / 0.25)["a"], other(faces)["a"], atol=1e-5)
+
+
 def test_dropout_acts_in_training_only():
-    network, faces = Classifier(SPEC, {"a": 4}), torch.rand(4, 1, 48, 48)
+    network, faces = made(a=4), torch.rand(4, 1, 48, 48)
     network.backbone.eval()
     assert not torch.equal(network(faces)["a"], network(faces)["a"])
     network.eval()
     assert torch.equal(network(faces)["a"], network(faces)["a"])
+
+
+def test_a_stage_chooses_what_trains():
+    network = made("network={kind: timm, name: resnet18}")
+    heads = sum(p.numel() for p in network.heads.parameters())
+    counts = []
+    for trains in ("all", "classifier", 1, 2, len(network.blocks())):
+        network.prepare(stage(trains=trains))
+        counts.append(sum(p.numel() for p in network.parameters() if p.requires_grad))
+    everything, classifier, one, two, blocks = counts
+    assert classifier == heads < one < two < everything == blocks
+    assert one - heads == sum(p.numel() for p in network.backbone.layer4[-1].parameters())
+    with pytest.raises(RecipeError, match="has 10 blocks"):
+        network.prepare(stage(trains=11))
+
+
+@pytest.mark.parametrize(
+    ("trains", "batch_norm", "first_moves", "last_moves"),
+    [
+        ("classifier", "follow", False, False),
+        ("classifier", "batch", True, True),
+        ("all", "follow", True, True),
+        ("all", "fixed", False, False),
+        (1, "follow", False, True),
+        (1, "batch", True, True),
+    ],
+)
+def test_batch_norm_in_frozen_and_learning_parts(trains, batch_norm, first_moves, last_moves):
+    network, faces = made("network={kind: timm, name: resnet18}"), torch.rand(8, 1, 48, 48)
+    chosen = stage(trains=trains, batch_norm=batch_norm)
+    network.prepare(chosen)
+    before = [norm.running_mean.clone() for norm in (network.backbone.bn1, network.backbone.layer4[-1].bn2)]
+    network.train_as(chosen)
+    network(faces)
+    after = [network.backbone.bn1.running_mean, network.backbone.layer4[-1].bn2.running_mean]
+    assert [not torch.equal(a, b) for a, b in zip(before, after, strict=True)] == [first_moves, last_moves]

@@ -50,12 +50,56 @@ def test_all_faults_are_reported_at_once_with_the_nearest_key():
         ("stages: [{epochs: 1, learning_rate: 1, warmup_epochs: 1}]", "warmup"),
         ("heads: [{label_set: a}, {label_set: a}]", "once"),
         ("name: No Spaces", "name"),
+        ("stages: [{epochs: 1, learning_rate: 1, trains: heads}]", "trains"),
+        ("stages: [{epochs: 1, learning_rate: 1, optimizer: adma}]", "optimizer"),
+        ("stages: [{epochs: 1, learning_rate: 1, augmentation: {hue: 0.1}}]", "rgb"),
+        ("data: {mean: [0.1, 0.2, 0.3]}", "give 1 or 1"),
+        ("data: {protocol: kfold, fold: 10}", "below folds"),
+        ("network: {kind: timm}", "network.name: Field required"),
+        ("network: {kind: timm, name: a, weights: {}}", "exactly one"),
+        ("network: {kind: timm, name: a, weights: {hub: a, run: b}}", "hub and run"),
+        ("network: {kind: torchvision, name: a, weights: {hub: a}}", "for kind: timm"),
+        ("network: {weights: {hub: resnet50}}", "not from hub"),
+        ("network: {weights: {model: default}}", "must be fixed"),
     ],
 )
 def test_impossible_values_are_refused(change, message):
     document = recipe.yaml.safe_load(MINIMAL) | recipe.yaml.safe_load(change)
     with pytest.raises(RecipeError, match=message):
         recipe.parse(recipe.yaml.safe_dump(document))
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("seed=7", lambda spec: spec.seed == 7),
+        ("stages.0.epochs=5", lambda spec: spec.epochs == 5),
+        ("stages.*.augmentation={flip: true}", lambda spec: spec.stages[0].augmentation.flip),
+        ("stages.0.augmentation.flip=true", lambda spec: spec.stages[0].augmentation.flip),
+        ("data.size=64", lambda spec: spec.data.size == 64),
+        ("network.weights.run=runs/a=b", lambda spec: spec.network.weights.run == "runs/a=b"),
+        ("network={kind: timm, name: resnet18}", lambda spec: spec.network.name == "resnet18"),
+    ],
+)
+def test_single_values_can_be_overridden(change, found):
+    assert not found(recipe.parse(MINIMAL)) if "weights" not in change and "timm" not in change else True
+    assert found(recipe.parse(MINIMAL, overrides=[change]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("seed", "write path=value"),
+        ("stages.3.epochs=1", "list of 1"),
+        ("seed.a=1", "seed"),
+        ("sede=1", "did you mean seed"),
+        ("network.weights={kind: [}", "not YAML"),
+        ("stages.0.epochs.x=1", "epochs"),
+    ],
+)
+def test_overrides_that_lead_nowhere_are_refused(change, message):
+    with pytest.raises(RecipeError, match=message):
+        recipe.parse(MINIMAL, overrides=[change])
 
 
 @pytest.mark.parametrize("text", ["[1, 2]", "a: [", "", "just text"])
@@ -65,7 +109,9 @@ def test_what_is_no_mapping_is_refused(text):
 
 
 def test_unknown_names_list_the_shipped_ones(tmp_path):
-    with pytest.raises(RecipeError, match="default"):
+    with pytest.raises(RecipeError, match="did you mean default"):
         recipe.load("defualt")
+    with pytest.raises(RecipeError, match=r"shipped: .*default"):
+        recipe.load("nothing like it")
     with pytest.raises(RecipeError, match="does not exist"):
         recipe.load(tmp_path / "none.yaml")

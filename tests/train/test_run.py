@@ -17,7 +17,7 @@ from pattern_pictures import write_patterns
 from mien.data import table as tables
 from mien.data.writer import TableInfo, TableWriter
 from mien.errors import TrainingError
-from mien.train import faces, recipe, run
+from mien.train import faces, networks, recipe, run
 from mien.train.folder import RunFolder
 
 RECIPE = """
@@ -188,10 +188,127 @@ def test_training_copies_are_merged_and_their_labels_averaged(tmp_path):
     assert len(faces.load(tables.read(tmp_path / "two.parquet"), "train", kept, torch.device("cpu"))) == 10
 
 
-def test_learning_rate_warms_up_and_falls_along_a_cosine():
-    stage = recipe.Stage(epochs=10, learning_rate=1.0, final_learning_rate=0.2, warmup_epochs=2)
-    rates = [run._learning_rate(stage, epoch) for epoch in (0, 1, 2, 6, 10)]
-    assert rates == pytest.approx([0.1, 0.55, 1.0, 0.6, 0.2])
+def test_history_tells_stage_rate_losses_and_speed(finished):
+    rows = history(finished)
+    assert [row["stage"] for row in rows] == ["1"] * 3 + ["2"] * 3
+    rates = [float(row["learning_rate"]) for row in rows]
+    assert 0.1 > rates[0] > rates[1] > rates[2] > 0.05 > rates[3] > rates[5]
+    assert all(float(row["validation_loss_ferplus"]) > 0 and float(row["images_per_second"]) > 0 for row in rows)
+    assert float(rows[-1]["validation_loss_fer2013"]) < float(rows[0]["validation_loss_fer2013"])
+
+
+def test_a_frozen_backbone_stays_as_it_is_and_the_classifier_moves(patterns, tmp_path):
+    torch.manual_seed(3)
+    frozen = {"epochs": 1, "learning_rate": 0.1, "trains": "classifier", "batch_size": 20}
+    before = networks.build(spec(stages=[frozen]), {"ferplus": 8, "fer2013": 7}).state_dict()
+    folder = run.train(spec(stages=[frozen], ema=0.0), patterns, tmp_path / "run")
+    after = folder.load(folder.last)["network"]
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {name for name in before if name.startswith("heads.")}
+    both = run.train(spec(stages=[frozen, frozen | {"trains": 1}], ema=0.0), patterns, tmp_path / "both")
+    after = both.load(both.last)["network"]
+    moved = {name.rsplit(".", 2)[0] for name in before if not torch.equal(before[name], after[name])}
+    assert any(name.startswith("backbone.3") for name in moved)
+    assert not any(name.startswith(("backbone.0", "backbone.2")) for name in moved)
+
+
+def test_a_stage_stops_early_and_the_next_one_goes_on(patterns, tmp_path):
+    stages = [
+        {"epochs": 9, "learning_rate": 1e-9, "batch_size": 70, "early_stop": 2, "batch_norm": "fixed"},
+        {"epochs": 1, "learning_rate": 0.1, "batch_size": 70},
+    ]
+    rows = history(run.train(spec(stages=stages, ema=0.0), patterns, tmp_path / "run"))
+    assert [row["stage"] for row in rows] == ["1", "1", "1", "2"]
+
+
+def test_what_the_network_started_from_is_in_the_run(finished, patterns, tmp_path):
+    lines = []
+    document = {"network": {"widths": [8, 16], "depths": [1, 1], "weights": {"run": str(finished.path)}}}
+    again = run.train(spec(**document), patterns, tmp_path / "run", say=lines.append)
+    assert again.read_state()["weights"]["new"] == []
+    assert lines[0].startswith("starts with")
+    assert str(finished.path) in lines[0]
+    assert float(history(again)[0]["loss"]) < float(history(finished)[0]["loss"])
+    assert finished.read_state()["weights"] is None
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"loss": "focal"},
+        {"loss": "sigmoid"},
+        {"class_weights": "balanced"},
+        {"targets": "majority"},
+        {"label_smoothing": 0.3},
+        {"weight": 2.0},
+    ],
+)
+def test_each_loss_gives_another_network(patterns, tmp_path, head):
+    found = []
+    for number, extra in enumerate([{}, head]):
+        stages = [{"epochs": 1, "learning_rate": 0.05, "batch_size": 20}]
+        document = {"heads": [{"label_set": "ferplus"} | extra], "stages": stages, "ema": 0.0}
+        folder = run.train(spec(**document), patterns, tmp_path / str(number))
+        found.append(folder.load(folder.last)["network"]["heads.ferplus.weight"])
+    assert not torch.equal(*found)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rotation": 10},
+        {"shift": 0.1},
+        {"zoom": 0.1},
+        {"flip": True},
+        {"brightness": 0.2},
+        {"contrast": 0.2},
+        {"erase": 0.5},
+        {"crop": 40},
+        {"mixup": 0.5},
+    ],
+)
+def test_each_augmentation_gives_another_network(patterns, tmp_path, change):
+    found = []
+    for number, augmentation in enumerate([{}, change]):
+        stages = [{"epochs": 1, "learning_rate": 0.05, "batch_size": 20, "augmentation": augmentation}]
+        folder = run.train(spec(stages=stages, ema=0.0), patterns, tmp_path / str(number))
+        found.append(folder.load(folder.last)["network"]["heads.ferplus.weight"])
+    assert not torch.equal(*found)
+
+
+def test_a_permuted_label_order_is_another_problem(finished, patterns):
+    """The heads know what stands where: the same logits against rotated labels are wrong."""
+    network = networks.restore(finished)
+    part = faces.load(patterns, "validation", spec(), torch.device("cpu"))
+    guess = run.score(network, part.pixels)["fer2013"].argmax(dim=1)
+    truth = part.truth["fer2013"]
+    assert (guess == truth).float().mean() > 0.8
+    assert (guess == (truth + 1) % 7).float().mean() < 0.2
+
+
+def test_mapped_pictures_give_the_weights_that_pictures_in_memory_give(finished, patterns, tmp_path, monkeypatch):
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
+    mapped = run.train(spec(data={"storage": "mapped"}), patterns, tmp_path / "run")
+    assert len(list((tmp_path / "cache" / "pixels").iterdir())) == 2
+    a, b = (folder.load(folder.last)["network"] for folder in (finished, mapped))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("protocol", ["paper", "kfold", "oversample-before-split"])
+def test_protocols_decide_what_is_trained_and_validated(patterns, tmp_path, protocol):
+    stages = [{"epochs": 1, "learning_rate": 0.1, "batch_size": 20}]
+    state = run.train(spec(stages=stages, data={"protocol": protocol}), patterns, tmp_path / "run").read_state()
+    assert state["protocol"] == protocol
+    assert not state["data_official"]
+    expected = {"paper": (140, 70), "kfold": (126, 14), "oversample-before-split": (168, 43)}[protocol]
+    assert (state["faces"]["train"], state["faces"]["validation"]) == pytest.approx(expected, abs=4)
+
+
+def test_colour_pictures_train_too(patterns, tmp_path):
+    stages = [{"epochs": 2, "learning_rate": 0.1, "batch_size": 20, "augmentation": {"hue": 0.1, "saturation": 0.2}}]
+    data = {"color": "rgb", "mean": [0.5, 0.5, 0.5], "merge_copies": False}
+    folder = run.train(spec(stages=stages, data=data), patterns, tmp_path / "run")
+    assert networks.restore(folder).backbone[0][0].weight.shape[1] == 3
 
 
 @pytest.mark.slow
@@ -201,7 +318,13 @@ def test_each_shipped_recipe_runs_two_steps(name, patterns, tmp_path):
     stages = [
         stage.model_copy(update={"epochs": 1, "warmup_epochs": 0.0, "batch_size": 70}) for stage in shipped.stages
     ]
-    short = shipped.model_copy(update={"stages": tuple(stages)})
+    heads = (
+        shipped.heads
+        if set(patterns.label_sets) >= {h.label_set for h in shipped.heads}
+        else (recipe.Head(label_set="fer2013"),)
+    )
+    network = shipped.network.model_copy(update={"weights": None})  # those have tests of their own
+    short = shipped.model_copy(update={"stages": tuple(stages), "heads": heads, "network": network})
     started = time.perf_counter()
     folder = run.train(short, patterns, tmp_path / "run")
     assert folder.read_state()["parameters"] > 1000

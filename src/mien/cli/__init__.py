@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from mien.cli import data, evaluate, export, models, predict, train
+from mien.cli import data, evaluate, export, models, predict, recipes, train, tune
 from mien.errors import MienError
 
 app = typer.Typer(
@@ -22,7 +22,9 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.command("predict")(predict.predict)
+app.add_typer(recipes.app, name="recipes")
 app.command("train")(train.train)
+app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.add_typer(models.app, name="models")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,30 +19,45 @@ if TYPE_CHECKING:
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a .yaml file.")],
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a .yaml file; see mien recipes list.")],
     data: Annotated[Path, typer.Option("--data", help="The data table, from mien data import.")],
     out: Annotated[Path | None, typer.Option("--out", help="The run folder. [default: runs/RECIPE]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a value of the recipe: path=value; may be repeated.")
+    ] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    devices: Annotated[str, typer.Option(help="How many, 'auto' for all, or a list; on cpu the processes.")] = "1",
+    nodes: Annotated[int, typer.Option(help="Machines, each started with the same command.")] = 1,
 ) -> None:
     """Train a network by a recipe; the run folder keeps everything, and a kill costs at most one epoch."""
     require("torch", "train")
     require("lightning_fabric", "train")
-    from mien.data import table
+    from mien.data import protocol, table
     from mien.export import package
+    from mien.train import devices as hardware
     from mien.train import recipe as recipes
     from mien.train import run
 
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
-    spec = recipes.load(recipe)
-    faces = table.read(data)
+    spec = recipes.load(recipe, changes or ())
     folder = out or Path("runs") / spec.name
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=not _is_first())
+    fabric = hardware.fabric(spec.precision, accelerator, devices, nodes)
+    fabric.launch()
+    faces = table.read(data)
+    if protocol.mark(spec.data.protocol):
+        console.print(f"protocol {spec.data.protocol} is {protocol.mark(spec.data.protocol)}", soft_wrap=True)
     try:
-        with _Display(console, spec.epochs) as display:
-            finished = run.train(spec, faces, folder, resume=resume, report=display.step)
+        with Display(console, spec.epochs) as display:
+            finished = run.train(
+                spec, faces, folder, resume=resume, report=display.step, say=display.say, fabric=fabric
+            )
     except KeyboardInterrupt:
         console.print(f"mien: stopped; whole epochs are kept in {folder}, go on with --resume", soft_wrap=True)
         raise typer.Exit(130) from None
+    if not fabric.is_global_zero:
+        return
     model = package.package(finished, faces, finished.model)
     for name, output in model.card.outputs.items():
         figures = output.metrics["validation"]
@@ -50,7 +66,12 @@ def train(
     print(finished.model)
 
 
-class _Display:
+def _is_first() -> bool:
+    """Whether this is the process that speaks; launchers number the others."""
+    return all(os.environ.get(name, "0") == "0" for name in ("LOCAL_RANK", "NODE_RANK", "RANK", "SLURM_PROCID"))
+
+
+class Display:
     """A progress bar with images/s and time left on a terminal, one line per epoch anywhere."""
 
     def __init__(self, console: Console, epochs: int) -> None:
@@ -67,12 +88,16 @@ class _Display:
         self._task = self._bar.add_task("", total=None, epoch=f"1/{epochs}", speed=0.0)
         self._since, self._images = time.perf_counter(), 0
 
-    def __enter__(self) -> _Display:
+    def __enter__(self) -> Display:
         self._bar.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._bar.stop()
+
+    def say(self, line: str) -> None:
+        """Show a line above the bar."""
+        self._console.print(line, highlight=False, soft_wrap=True)
 
     def step(self, step: Step) -> None:
         """Show one step of training."""

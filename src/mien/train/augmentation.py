@@ -1,7 +1,8 @@
 """Random changes to a batch of faces, drawn anew for each face, in one resampling.
 
 torchvision's transforms draw one set of parameters for a whole batch; this draws one per face and still works
-on the batch as a whole, on whatever device it lies.
+on the batch as a whole, on whatever device it lies. Refuses any randomness but the generator it is given: which
+numbers a change draws, and in which order, is part of a recipe's result.
 """
 
 from __future__ import annotations
@@ -12,28 +13,76 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.train.recipe import Augmentation
+from mien.train.schema import Augmentation
+
+# RGB to luma and the two colour axes of YIQ (NTSC 1953; FCC 47 CFR 73.682).
+_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+_LUMA = _YIQ[0].expand(3, 3)
+_QUARTER_TURN = torch.linalg.inv(_YIQ) @ torch.tensor([[0.0, 0, 0], [0, 0, -1], [0, 1, 0]]) @ _YIQ
 
 
 def augment(faces: Tensor, spec: Augmentation, generator: torch.Generator) -> Tensor:
     """Augment a batch.
 
+    All channels of a face share its parameters; what ``erase`` puts into them is one grey. ``hue`` and
+    ``saturation`` keep each pixel's luma, up to clamping to 0-1, and leave grey pixels as they are.
+
     Args:
-        faces: luma in 0-1, float (N, 1, H, W), H = W.
-        spec: what to draw; zeros and False change nothing.
+        faces: luma or RGB in 0-1, float (N, C, H, W), C 1 or 3, H = W.
+        spec: what to draw; zeros and False change nothing. ``mixup`` is left to :func:`mixup`.
         generator: of the faces' device; the only source of randomness.
 
     Returns:
-        Float (N, 1, H, W), or (N, 1, crop, crop).
+        Float (N, C, H, W), or (N, C, crop, crop).
     """
     moves = spec.rotation or spec.shift or spec.zoom or spec.flip or spec.crop
     out = _resample(faces, spec, generator) if moves else faces
     if spec.contrast or spec.brightness:
-        mean = out.mean(dim=(2, 3), keepdim=True)
+        mean = out.mean(dim=(1, 2, 3), keepdim=True)
         factor = 1 + spec.contrast * _uniform(out, generator)
         out = (out - mean) * factor + mean + spec.brightness * _uniform(out, generator)
         out = out.clamp(0, 1)
+    if (spec.hue or spec.saturation) and faces.shape[1] == 3:
+        out = _recolor(out, spec, generator)
     return _erase(out, spec.erase, generator) if spec.erase else out
+
+
+def mixup(
+    faces: Tensor, targets: dict[str, Tensor], alpha: float, generator: torch.Generator
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Blend each face and its targets with another of the batch (Zhang et al. 2017, with a share per face).
+
+    Args:
+        faces: float (N, C, H, W).
+        targets: label set to probabilities, float (N, K); a row of zeros for a face without a label, which makes
+            the blended row sum to the other face's share.
+        alpha: shares are drawn from Beta(alpha, alpha); 0 changes and draws nothing.
+        generator: of the faces' device; the only source of randomness.
+
+    Returns:
+        Faces and targets of the same shapes.
+    """
+    if not alpha:
+        return faces, targets
+    share = _symmetric_beta(alpha, len(faces), generator)
+    partner = torch.randperm(len(faces), device=faces.device, generator=generator)
+
+    def blend(rows: Tensor) -> Tensor:
+        return rows[partner].lerp(rows, share.view(-1, *[1] * (rows.ndim - 1)))
+
+    return blend(faces), {name: blend(rows) for name, rows in targets.items()}
+
+
+def _symmetric_beta(alpha: float, n: int, generator: torch.Generator) -> Tensor:
+    """Draw n numbers from Beta(alpha, alpha), float32.
+
+    torch's own gamma and Dirichlet samplers are private where they take a generator. Two uniform numbers make one
+    of Student's t (Bailey 1994), and t one of a symmetric beta, without rejection (Devroye 1996).
+    """
+    radius, angle = torch.rand(2, n, device=generator.device, generator=generator)
+    w, cos = radius ** (1 / alpha), torch.cos(2 * math.pi * angle)
+    far = torch.sqrt(1 - w) * cos
+    return 0.5 + 0.5 * far / torch.sqrt(w + far * far).clamp(min=1e-12)
 
 
 def _uniform(faces: Tensor, generator: torch.Generator) -> Tensor:
@@ -59,6 +108,17 @@ def _resample(faces: Tensor, spec: Augmentation, generator: torch.Generator) -> 
     rows = torch.stack([cos * mirror, -sin, shift_x, sin * mirror, cos, shift_y], dim=1)
     grid = F.affine_grid(rows.view(n, 2, 3), [n, 1, side, side], align_corners=False)
     return F.grid_sample(faces, grid, padding_mode="border", align_corners=False)
+
+
+def _recolor(faces: Tensor, spec: Augmentation, generator: torch.Generator) -> Tensor:
+    """Turn and stretch each face's colours around the grey axis, in YIQ: one 3x3 matrix per face."""
+    n, _, height, width = faces.shape
+    luma, quarter_turn = _LUMA.to(faces), _QUARTER_TURN.to(faces)
+    factor = 1 + spec.saturation * _uniform(faces, generator).view(n, 1, 1)
+    angle = 2 * math.pi * spec.hue * _uniform(faces, generator).view(n, 1, 1)
+    colour = torch.eye(3).to(faces) - luma
+    matrix = luma + factor * (torch.cos(angle) * colour + torch.sin(angle) * quarter_turn)
+    return (matrix @ faces.reshape(n, 3, -1)).view(n, 3, height, width).clamp(0, 1)
 
 
 def _erase(faces: Tensor, share: float, generator: torch.Generator) -> Tensor:

@@ -1,7 +1,13 @@
-"""A split of the data table in memory, as training takes it: pixels and targets as tensors on the device."""
+"""A split of the data table as training takes it: targets as tensors on the device, pixels there too or mapped.
+
+Owns where decoded pictures lie: small sets as uint8 on the device, those that do not fit in a memory-mapped file in
+the cache folder, of which only the batches go to the device.
+"""
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,8 +16,13 @@ import torch
 from torch import Tensor
 
 from mien.data.table import Table
+from mien.download import cache_folder
 from mien.errors import TrainingError
-from mien.train.recipe import Head, Recipe
+from mien.train import losses
+from mien.train.schema import Data, Head, Recipe
+
+# Decoded pictures may take this share of the memory before they are mapped.
+_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -19,7 +30,7 @@ class Faces:
     """Faces of one split.
 
     Attributes:
-        pixels: luma, uint8 (N, 1, size, size).
+        pixels: uint8 (N, C, size, size), C = 1 for luma or 3 for RGB; on the device, or mapped.
         targets: label set to probabilities, float32 (N, K); a row of zeros where a face has no label.
         truth: label set to label indices, int64 (N,), -1 for none.
     """
@@ -30,6 +41,26 @@ class Faces:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    def batch(self, indices: Tensor, device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:
+        """Pixels in 0-1, float (n, C, size, size), and targets by label set, float (n, K), of some faces."""
+        pixels = self.pixels[indices.to(self.pixels.device)].to(device)
+        return pixels.float() / 255, {name: rows[indices] for name, rows in self.targets.items()}
+
+    def labelled(self, indices: Tensor) -> dict[str, Tensor]:
+        """How many of some faces have a label, by label set; scalars."""
+        return {name: rows[indices].sum() for name, rows in self.targets.items()}
+
+
+def labels(table: Table, recipe: Recipe) -> dict[str, tuple[str, ...]]:
+    """Label set to labels of each head.
+
+    Raises:
+        DataError: the table lacks a label set.
+    """
+    for head in recipe.heads:
+        table.truth(head.label_set)
+    return {head.label_set: table.label_sets[head.label_set] for head in recipe.heads}
 
 
 def load(table: Table, split: str, recipe: Recipe, device: torch.device) -> Faces:
@@ -52,12 +83,25 @@ def load(table: Table, split: str, recipe: Recipe, device: torch.device) -> Face
     for name, labels in truth.items():
         if not (labels >= 0).any():
             raise TrainingError(f"no {split} face of {table.info.name!r} has a label in {name!r}: leave that head out")
-    pixels = torch.from_numpy(part.pictures(recipe.data.size, grey=True)).unsqueeze(1)
+    learned = {name: torch.tensor(rows, device=device) for name, rows in targets.items()}
     return Faces(
-        pixels.to(device),
-        {name: torch.tensor(rows, device=device) for name, rows in targets.items()},
+        _pixels(part, recipe.data, device),
+        losses.chosen(recipe.heads, learned),
         {name: torch.tensor(rows, device=device) for name, rows in truth.items()},
     )
+
+
+def _pixels(table: Table, data: Data, device: torch.device) -> Tensor:
+    bytes_needed = len(table) * data.channels * data.size**2
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**34
+    mapped = data.storage == "mapped" or (data.storage == "auto" and bytes_needed > _SHARE * total)
+    grey = data.color == "grey"
+    pictures = table.pictures(data.size, grey=grey, mapped=cache_folder() / "pixels" if mapped else None)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nobody writes to it
+        pixels = torch.from_numpy(pictures)
+    pixels = pixels.unsqueeze(1) if grey else pixels.permute(0, 3, 1, 2)
+    return pixels if mapped else pixels.contiguous().to(device)
 
 
 def _check_labels(table: Table, targets: dict[str, np.ndarray], heads: Sequence[Head]) -> None:

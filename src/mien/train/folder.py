@@ -5,6 +5,7 @@
     recipe.yaml   the recipe with all defaults written out
     run.json      code version, data fingerprint, seed, environment, times, state
     history.csv   one row per epoch
+    tensorboard/  the same for TensorBoard, if it is installed
     last.pt       everything needed to go on after a kill
     best.pt       the weights that validation liked best
     model.onnx    the model file
@@ -39,14 +40,21 @@ class RunFolder:
         self.model = self.path / "model.onnx"
         self.predictions = self.path / "predictions"
 
+    def check_new(self) -> None:
+        """Refuse a folder that holds a run.
+
+        Raises:
+            TrainingError: it does.
+        """
+        if self.run.exists():
+            raise TrainingError(f"{self.path} already holds a run: add --resume to go on, or choose another --out")
+
     def create(self) -> None:
         """Make the folder.
 
         Raises:
-            TrainingError: it already holds a run, or cannot be made.
+            TrainingError: it cannot be made.
         """
-        if self.run.exists():
-            raise TrainingError(f"{self.path} already holds a run: add --resume to go on, or choose another --out")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -90,8 +98,8 @@ class RunFolder:
         torch.save(content, buffer)
         self.write(target, buffer.getvalue())
 
-    def load(self, source: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-        """Load a checkpoint of this run.
+    def load(self, source: Path, device: torch.device | str = "cpu", missing: str = "") -> dict[str, Any]:
+        """Load a checkpoint of this run; ``missing`` is what to say where there is none.
 
         Raises:
             TrainingError: it is missing or damaged.
@@ -99,6 +107,7 @@ class RunFolder:
         try:
             return torch.load(source, map_location=device, weights_only=True)
         except FileNotFoundError as error:
-            raise TrainingError(f"{source} does not exist: train first, mien train RECIPE --data FILE") from error
+            said = missing or f"{source} does not exist"
+            raise TrainingError(f"{said}: train first, mien train RECIPE --data FILE") from error
         except Exception as error:
             raise TrainingError(f"{source} is not a whole checkpoint: {error}") from error

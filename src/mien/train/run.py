@@ -2,35 +2,37 @@
 
 Selection sees the validation split only. Every epoch draws its order and its augmentation from a seed of its own,
 and everything an epoch changes is in ``last.pt``: a run that was killed and resumed ends with the weights of one
-that was not.
+that was not. Several processes share each batch and sum their gradients, so they take the steps of one.
 """
 
 from __future__ import annotations
 
 import math
-import platform
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from mien.data import protocol
 from mien.data.table import Table
 from mien.errors import TrainingError
-from mien.train import faces, losses
+from mien.train import devices, faces, networks, optimize, tensorboard, weights
 from mien.train import recipe as recipes
-from mien.train.augmentation import augment
+from mien.train.augmentation import augment, mixup
 from mien.train.folder import RunFolder
-from mien.train.networks import Classifier, parameters
-from mien.train.recipe import Recipe, Stage
+from mien.train.losses import Loss
+from mien.train.schema import Recipe, Stage
 
 _SCORING_BATCH = 512
+_CHECKED_EVERY = 100
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ def train(
     *,
     resume: bool = False,
     report: Callable[[Progress], None] = lambda progress: None,
+    say: Callable[[str], None] = lambda line: None,
+    fabric: Fabric | None = None,
 ) -> RunFolder:
     """Run a recipe on a table.
 
@@ -61,38 +65,89 @@ def train(
         table: with rows in train and validation and a label set for each head.
         out: the run folder, made if absent.
         resume: go on with the run that the folder holds.
-        report: called after every step.
+        report: called after every step, in the first process.
+        say: called with what a user should read: what the network starts from.
+        fabric: from :func:`mien.train.devices.fabric`, launched; None takes one device.
 
     Returns:
         The finished run's folder.
 
     Raises:
-        TrainingError: the folder holds another run, a label is absent from training, the loss is not finite, or
-            the disk is full; what was written before is kept.
+        TrainingError: the folder holds another run, a label is absent from training, starting weights do not fit,
+            the loss is not finite, or the disk is full; what was written before is kept.
+        RecipeError: the network cannot be built.
         DataError: the table lacks a split or a label set.
     """
-    return _Run(recipe, table, RunFolder(out), report).go(resume)
+    fabric = fabric or devices.fabric(recipe.precision)
+    return _Run(recipe, table, RunFolder(out), fabric, report, say).go(resume)
 
 
 class _Run:
-    def __init__(self, recipe: Recipe, table: Table, folder: RunFolder, report: Callable[[Progress], None]) -> None:
-        self.recipe, self.table, self.folder, self.report = recipe, table, folder, report
-        self.fabric = Fabric(accelerator="auto", devices=1, precision=_precision(recipe.precision))
-        self.device = self.fabric.device
+    def __init__(
+        self,
+        recipe: Recipe,
+        table: Table,
+        folder: RunFolder,
+        fabric: Fabric,
+        report: Callable[[Progress], None],
+        say: Callable[[str], None],
+    ) -> None:
+        self.recipe = recipe.for_labels(table.info.label_set)
+        self.folder, self.fabric, self.report, self.say = folder, fabric, report, say
+        self.source, self.device = table, fabric.device
+        data = recipe.data
+        self.table = protocol.apply(table, data.protocol, folds=data.folds, fold=data.fold)
+        self.labels = faces.labels(table, self.recipe)
 
     def go(self, resume: bool) -> RunFolder:
-        checkpoint = self._start(resume)
+        checkpoint = self._open(resume)
         self.train_faces = faces.load(self.table, "train", self.recipe, self.device)
         self.validation_faces = faces.load(self.table, "validation", self.recipe, self.device)
+        self.loss = Loss(self.recipe.heads, self.train_faces.targets)
+        self._build(checkpoint)
+        if not checkpoint and self.fabric.is_global_zero:
+            self._describe()
+        for number, stage in enumerate(self.recipe.stages, start=1):
+            if not optimize.is_over(stage, self._scores(number)):
+                self._run_stage(number, stage, checkpoint if self._scores(number) else {})
+        if self.fabric.is_global_zero:
+            self.folder.write_state(
+                state="finished",
+                finished=_now(),
+                seconds=round(sum(row["seconds"] for row in self.rows)),
+                images_per_second=round(statistics.median(row["images_per_second"] for row in self.rows), 1),
+            )
+        self.fabric.barrier()
+        return self.folder
+
+    def _open(self, resume: bool) -> dict[str, Any]:
+        """Look at the folder; return the checkpoint to go on from, empty for none."""
+        goes_on = resume and self.folder.run.exists()
+        if goes_on:
+            if recipes.load(self.folder.recipe) != self.recipe:
+                raise TrainingError(f"{self.folder.path} holds a run of another recipe: choose another --out")
+            if self.folder.read_state().get("data") != self.source.fingerprint:
+                raise TrainingError(f"{self.folder.path} was trained on other data: choose another --out")
+        else:
+            self.folder.check_new()
+        self.fabric.barrier()  # every process has looked before the first one writes
+        if goes_on and self.folder.last.exists():
+            return self.folder.load(self.folder.last, self.device)
+        return {}
+
+    def _build(self, checkpoint: dict[str, Any]) -> None:
         torch.manual_seed(self.recipe.seed)
-        classes = {head.label_set: len(self.table.label_sets[head.label_set]) for head in self.recipe.heads}
-        network = Classifier(self.recipe.network, classes).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        classes = {name: len(labels) for name, labels in self.labels.items()}
+        self.network = networks.build(self.recipe, classes)
+        self.started = None if checkpoint else weights.start(self.network, self.recipe, self.labels)
+        if self.started:
+            self.say(f"starts with {self.started}")
+        self.network = self.network.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.average = (
-            AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(self.recipe.ema), use_buffers=True).to(self.device)
+            AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(self.recipe.ema), use_buffers=True)
             if self.recipe.ema
             else None
         )
-        self.network = self.fabric.setup_module(network)
         self.rows: list[dict[str, Any]] = []
         self.best = -math.inf
         if checkpoint:
@@ -100,178 +155,177 @@ class _Run:
             if self.average:
                 self.average.load_state_dict(checkpoint["average"])
             self.rows, self.best = checkpoint["history"], checkpoint["best"]
-        done, first = len(self.rows), 0
-        for stage in self.recipe.stages:
-            if done < first + stage.epochs:
-                state = checkpoint.get("optimizer") if checkpoint and done > first else None
-                self._run_stage(stage, first, max(done, first), state)
-            first += stage.epochs
-        self.folder.write_state(
-            state="finished",
-            finished=_now(),
-            seconds=round(sum(row["seconds"] for row in self.rows)),
-            parameters=parameters(network),
-        )
-        return self.folder
 
-    def _start(self, resume: bool) -> dict[str, Any]:
-        """Make or reopen the folder; return the checkpoint to go on from, empty for none."""
-        if resume and self.folder.run.exists():
-            if recipes.load(self.folder.recipe) != self.recipe:
-                raise TrainingError(f"{self.folder.path} holds a run of another recipe: choose another --out")
-            if self.folder.read_state().get("data") != self.table.fingerprint:
-                raise TrainingError(f"{self.folder.path} was trained on other data: choose another --out")
-            return self.folder.load(self.folder.last, self.device) if self.folder.last.exists() else {}
+    def _describe(self) -> None:
         self.folder.create()
         self.folder.write(self.folder.recipe, recipes.dump(self.recipe).encode())
         self.folder.write_state(
             state="running",
             recipe=self.recipe.name,
             seed=self.recipe.seed,
-            data=self.table.fingerprint,
-            data_name=self.table.info.name,
+            protocol=self.recipe.data.protocol,
+            data=self.source.fingerprint,
+            data_name=self.source.info.name,
             data_official=self.table.info.official,
-            labels={head.label_set: self.table.label_sets[head.label_set] for head in self.recipe.heads},
+            labels=self.labels,
+            faces={"train": len(self.train_faces), "validation": len(self.validation_faces)},
+            parameters=networks.parameters(self.network),
+            weights=self.started.to_dict() if self.started else None,
             started=_now(),
-            environment=_environment(self.fabric),
+            environment=devices.environment(self.fabric),
         )
-        return {}
 
-    def _run_stage(self, stage: Stage, first: int, done: int, state: dict[str, Any] | None) -> None:
-        decayed = [p for p in self.network.parameters() if p.ndim > 1]
-        others = [p for p in self.network.parameters() if p.ndim <= 1]
-        optimizer = torch.optim.SGD(
-            [
-                {"params": decayed, "weight_decay": stage.weight_decay},
-                {"params": others, "weight_decay": 0.0},
-            ],
-            lr=stage.learning_rate,
-            momentum=stage.momentum,
-            nesterov=stage.momentum > 0,
-        )
-        if state:
-            optimizer.load_state_dict(state)
-        optimizer = self.fabric.setup_optimizers(optimizer)
-        for epoch in range(done, first + stage.epochs):
+    def _scores(self, number: int) -> list[float]:
+        """The selection score of each epoch of a stage so far: mean validation top-1 over the heads."""
+        rows = [row for row in self.rows if row["stage"] == number]
+        return [statistics.fmean(v for k, v in row.items() if k.startswith("validation_top1")) for row in rows]
+
+    def _run_stage(self, number: int, stage: Stage, checkpoint: dict[str, Any]) -> None:
+        self.network.prepare(stage)
+        optimizer = optimize.optimizer(self.network, stage)
+        if checkpoint:
+            optimizer.load_state_dict(checkpoint["optimizer"])
+        wrapped, optimizer = self.fabric.setup(self.network, optimizer)
+        while not optimize.is_over(stage, self._scores(number)):
             started = time.perf_counter()
-            loss = self._run_epoch(stage, epoch, epoch - first, optimizer)
-            seconds = time.perf_counter() - started
-            figures = {"loss": loss} | self._validate()
-            self._keep(epoch, optimizer, figures, seconds)
+            loss, images = self._run_epoch(number, stage, wrapped, optimizer)
+            trained = time.perf_counter()
+            row = {
+                "epoch": len(self.rows) + 1,
+                "stage": number,
+                "learning_rate": optimizer.param_groups[0]["lr"],
+                "loss": round(loss, 5),
+                **{name: round(figure, 5) for name, figure in self._validate().items()},
+                "images_per_second": round(images / (trained - started), 1),
+                "seconds": round(time.perf_counter() - started, 1),
+            }
+            self.rows.append(row)
+            self._keep(optimizer)
 
-    def _run_epoch(self, stage: Stage, epoch: int, into_stage: int, optimizer: Any) -> float:
-        self.network.train()
-        seed = self.recipe.seed * 100_003 + epoch
-        torch.manual_seed(seed)
-        generator = torch.Generator(self.device).manual_seed(seed)
-        order = torch.randperm(len(self.train_faces), device=self.device, generator=generator)
+    def _run_epoch(self, number: int, stage: Stage, wrapped: Any, optimizer: Any) -> tuple[float, int]:
+        """One pass over the training faces; returns the mean loss and how many faces it took."""
+        self.network.train_as(stage)
+        epoch, scores = len(self.rows), self._scores(number)
+        rank, world = self.fabric.global_rank, self.fabric.world_size
+        generator, order = self._shuffled(epoch)
         # A last batch of one face would give batch norm nothing to normalise over.
-        batches = [b for b in order.split(stage.batch_size) if len(b) > 1]
-        total = torch.zeros((), device=self.device)
+        batches = [b for b in order.split(stage.batch_size) if len(b) >= 2 * world]
+        total, images = torch.zeros((), device=self.device), 0
         for step, batch in enumerate(batches):
-            rate = _learning_rate(stage, into_stage + step / len(batches))
+            rate = optimize.learning_rate(stage, len(scores) + step / len(batches), scores)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            pixels = self.train_faces.pixels[batch].float() / 255
+            labelled = self.train_faces.labelled(batch)
+            pixels, targets = self.train_faces.batch(batch[rank::world], self.device)
             pixels = augment(pixels, stage.augmentation, generator)
-            targets = {name: rows[batch] for name, rows in self.train_faces.targets.items()}
+            if stage.augmentation.mixup:
+                pixels, targets = mixup(pixels, targets, stage.augmentation.mixup, generator)
             optimizer.zero_grad()
-            logits = self.network(pixels.contiguous(memory_format=torch.channels_last))
-            loss = losses.summed(logits, targets, self.recipe.heads)
-            self.fabric.backward(loss)
+            logits = wrapped(pixels.contiguous(memory_format=torch.channels_last))
+            loss = self.loss(logits, targets, labelled)
+            self.fabric.backward(loss * world)  # processes average their gradients; theirs is a share of one batch
+            if stage.clip_norm:
+                self.fabric.clip_gradients(wrapped, optimizer, max_norm=stage.clip_norm)
             optimizer.step()
             if self.average:
-                self.average.update_parameters(self.network.module)
-            total += loss.detach()
+                self.average.update_parameters(self.network)
+            total, images = total + loss.detach(), images + len(batch)
+            if step % _CHECKED_EVERY == _CHECKED_EVERY - 1:
+                self._summed(total)
             if step < len(batches) - 1:
-                self.report(Progress(epoch, self.recipe.epochs, step + 1, len(batches), len(batch)))
-        mean = (total / len(batches)).item()
-        if not math.isfinite(mean):
+                self._tell(epoch, step + 1, len(batches), len(batch))
+        self._steps, self._images = len(batches), len(batches[-1])
+        return self._summed(total) / len(batches), images
+
+    def _shuffled(self, epoch: int) -> tuple[torch.Generator, Tensor]:
+        """The order of an epoch, the same in all processes, and where each draws its own augmentation from."""
+        seed = self.recipe.seed * 100_003 + epoch
+        torch.manual_seed(seed + 1_000_003 * self.fabric.global_rank)
+        generator = torch.Generator(self.device).manual_seed(seed)
+        order = torch.randperm(len(self.train_faces), device=self.device, generator=generator)
+        if self.fabric.global_rank:
+            generator.manual_seed(seed + 1_000_003 * self.fabric.global_rank)
+        return generator, order
+
+    def _summed(self, loss: Tensor) -> float:
+        """The losses so far of all processes together.
+
+        Raises:
+            TrainingError: it is not a finite number.
+        """
+        total = float(self.fabric.all_reduce(loss, reduce_op="sum"))  # pyright: ignore[reportArgumentType]
+        if not math.isfinite(total):
+            done = len(self.rows)
             raise TrainingError(
-                f"the loss of epoch {epoch + 1} is {mean}: lower stages.learning_rate;"
-                f" the run up to epoch {epoch} is kept in {self.folder.path}"
+                f"the loss of epoch {done + 1} is {total}: lower stages.learning_rate or set stages.clip_norm;"
+                f" the run up to epoch {done} is kept in {self.folder.path}"
             )
-        self._images = len(batches[-1])
-        self._steps = len(batches)
-        return mean
+        return total
 
     def _validate(self) -> dict[str, float]:
-        scores = score(self.kept, self.validation_faces.pixels)
+        """Per head, mean negative log-likelihood and top-1 of the validation faces that have a label."""
+        rank, world = self.fabric.global_rank, self.fabric.world_size
+        if world > 1:  # running statistics differ from process to process; the first one's are kept
+            for buffer in self.kept.buffers():
+                buffer.copy_(self.fabric.broadcast(buffer))
+        scores = score(self.kept, self.validation_faces.pixels[rank::world], self.device)
         figures = {}
         for head in self.recipe.heads:
-            truth = self.validation_faces.truth[head.label_set]
-            known = truth >= 0
-            hits = scores[head.label_set].argmax(dim=1)[known] == truth[known]
-            figures[f"validation_top1_{head.label_set}"] = hits.float().mean().item()
+            truth = self.validation_faces.truth[head.label_set][rank::world]
+            logits, truth = scores[head.label_set][truth >= 0], truth[truth >= 0]
+            sums = torch.stack(
+                [
+                    F.cross_entropy(logits, truth, reduction="sum"),
+                    (logits.argmax(dim=1) == truth).sum(),
+                    torch.tensor(len(truth), device=self.device),
+                ]
+            )
+            loss, hits, faces_ = self.fabric.all_reduce(sums, reduce_op="sum").tolist()  # pyright: ignore
+            figures[f"validation_loss_{head.label_set}"] = loss / faces_
+            figures[f"validation_top1_{head.label_set}"] = hits / faces_
         return figures
 
     @property
     def kept(self) -> nn.Module:
         """The weights that are scored and kept: the moving average if there is one."""
-        return self.average.module if self.average else self.network.module
+        return self.average.module if self.average else self.network
 
-    def _keep(self, epoch: int, optimizer: Any, figures: dict[str, float], seconds: float) -> None:
-        chosen_by = sum(v for k, v in figures.items() if k.startswith("validation")) / len(self.recipe.heads)
-        row = {
-            "epoch": epoch + 1,
-            **{k: round(v, 5) for k, v in figures.items()},
-            "seconds": round(seconds, 1),
-        }
-        self.rows.append(row)
-        if chosen_by > self.best:
-            self.best = chosen_by
-            content = {"network": self.kept.state_dict(), "epoch": epoch + 1, "selection": chosen_by}
-            self.folder.save(self.folder.best, content)
-        self.folder.save(
-            self.folder.last,
-            {
-                "network": self.network.state_dict(),
-                "average": self.average.state_dict() if self.average else None,
-                "optimizer": optimizer.state_dict(),
-                "history": self.rows,
-                "best": self.best,
-            },
-        )
-        self.folder.write_history(self.rows)
-        self.report(Progress(epoch, self.recipe.epochs, self._steps, self._steps, self._images, figures))
+    def _keep(self, optimizer: Any) -> None:
+        row = self.rows[-1]
+        chosen_by = self._scores(row["stage"])[-1]
+        is_best, self.best = chosen_by > self.best, max(chosen_by, self.best)
+        if self.fabric.is_global_zero:
+            if is_best:
+                content = {"network": self.kept.state_dict(), "epoch": row["epoch"], "selection": chosen_by}
+                self.folder.save(self.folder.best, content)
+            self.folder.save(
+                self.folder.last,
+                {
+                    "network": self.network.state_dict(),
+                    "average": self.average.state_dict() if self.average else None,
+                    "optimizer": optimizer.state_dict(),
+                    "history": self.rows,
+                    "best": self.best,
+                },
+            )
+            self.folder.write_history(self.rows)
+            tensorboard.log(self.folder.path, row)
+        self.fabric.barrier()
+        figures = {k: v for k, v in row.items() if k == "loss" or k.startswith("validation")}
+        self._tell(row["epoch"] - 1, self._steps, self._steps, self._images, figures)
+
+    def _tell(self, epoch: int, step: int, steps: int, images: int, figures: dict[str, float] | None = None) -> None:
+        if self.fabric.is_global_zero:
+            self.report(Progress(epoch, self.recipe.epochs, step, steps, images, figures or {}))
 
 
 @torch.inference_mode()
-def score(network: nn.Module, pixels: Tensor) -> dict[str, Tensor]:
-    """Logits per label set, float32 (N, K), of luma uint8 (N, 1, H, W); in fp32 and evaluation mode."""
+def score(network: nn.Module, pixels: Tensor, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+    """Logits per label set, float32 (N, K), of pixels uint8 (N, C, H, W); in fp32 and evaluation mode."""
     network.eval()
-    parts = [network(batch.float() / 255) for batch in pixels.split(_SCORING_BATCH)]
+    parts = [network(batch.to(device).float() / 255) for batch in pixels.split(_SCORING_BATCH)]
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-
-
-def _learning_rate(stage: Stage, epochs: float) -> float:
-    """Linear warm-up, then half a cosine down to the final rate; ``epochs`` into the stage, fractional."""
-    if epochs < stage.warmup_epochs:
-        return stage.learning_rate * (0.1 + 0.9 * epochs / stage.warmup_epochs)
-    share = (epochs - stage.warmup_epochs) / (stage.epochs - stage.warmup_epochs)
-    drop = stage.learning_rate - stage.final_learning_rate
-    return stage.final_learning_rate + drop * 0.5 * (1 + math.cos(math.pi * share))
-
-
-def _precision(asked: str) -> Any:
-    if asked != "auto":
-        return asked
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    return "bf16-mixed" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "32-true"
 
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def _environment(fabric: Fabric) -> dict[str, Any]:
-    cuda = fabric.device.type == "cuda"
-    return {
-        "mien": version("mien"),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "device": torch.cuda.get_device_name() if cuda else f"{platform.machine()} CPU",
-        "threads": torch.get_num_threads(),
-        "precision": str(fabric._precision.precision),
-    }

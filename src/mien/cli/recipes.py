@@ -1,0 +1,60 @@
+"""``mien recipes``: which recipes there are, what one says, and a copy to change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table as Grid
+
+from mien.errors import RecipeError, require
+
+app = typer.Typer(help="List, show and copy the shipped recipes.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_recipes() -> None:
+    """List the shipped recipes with what they do and the figure last measured."""
+    require("pydantic", "train")
+    from mien.train import recipe as recipes
+
+    grid = Grid("recipe", "what it does", "measured", show_lines=True)
+    for name in recipes.names():
+        spec = recipes.load(name)
+        grid.add_row(name, spec.description, spec.measured or "not yet")
+    Console().print(grid)
+
+
+@app.command("show")
+def show(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a .yaml file.")],
+    changes: Annotated[list[str] | None, typer.Option("--set", help="Change a value: path=value.")] = None,
+) -> None:
+    """Print a recipe with every default written out, checked."""
+    require("pydantic", "train")
+    from mien.train import recipe as recipes
+
+    print(recipes.dump(recipes.load(recipe, changes or ())), end="")
+
+
+@app.command("copy")
+def copy(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name.")],
+    out: Annotated[Path | None, typer.Argument(help="The file to write. [default: RECIPE.yaml]")] = None,
+) -> None:
+    """Copy a shipped recipe, comments and all, to change it and train it by its path."""
+    require("pydantic", "train")
+    from mien.train import recipe as recipes
+
+    text, _ = recipes.read(recipe)
+    target = out or Path(f"{recipe}.yaml")
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise RecipeError(f"{target} exists: name another file") from error
+    except OSError as error:
+        raise RecipeError(f"cannot write {target}: {error.strerror}") from error
+    print(target)

@@ -1,0 +1,61 @@
+"""Devices, processes and precision of a training, all by Lightning Fabric.
+
+Fabric rather than Lightning's Trainer, because the loop is ours: a run must go on after a kill with the very weights
+of one that was never killed, and each epoch is a function of its seed, which the Trainer's own order of hooks,
+loaders and samplers would have to be bent to. Fabric brings what is hard, the launching and joining of processes on
+several devices and machines (``torchrun``, SLURM and its own launcher) and mixed precision, and nothing else.
+"""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+
+def fabric(precision: str = "auto", accelerator: str = "auto", devices: str | int = 1, nodes: int = 1) -> Fabric:
+    """What drives a training; call its ``launch()`` first thing if there are several devices.
+
+    Args:
+        precision: of a recipe; ``auto`` takes bf16-mixed where the hardware has it.
+        accelerator: ``auto``, ``cpu``, ``cuda``, ``mps``.
+        devices: how many, a list as in ``"0,1"``, or ``"auto"`` for all; on ``cpu`` the number of processes.
+        nodes: machines, started as Lightning's users start them.
+    """
+    return Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=_precision(precision))
+
+
+def environment(fabric: Fabric) -> dict[str, Any]:
+    """What a reader of ``run.json`` needs to judge times and figures."""
+    cuda = fabric.device.type == "cuda"
+    return {
+        "mien": version("mien"),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name() if cuda else f"{platform.machine()} CPU",
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "processes": fabric.world_size,
+        "precision": str(fabric._precision.precision),
+    }
+
+
+def _precision(asked: str) -> Any:
+    if asked != "auto":
+        return asked
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    return "bf16-mixed" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "32-true"
+
+
+def _processor() -> str:
+    """The processor's name; Linux keeps it where ``platform`` does not look."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")

@@ -1,0 +1,62 @@
+"""Our own backbone: a plain residual network for small pictures (after He et al. 2015).
+
+Owns its architecture and its first weights.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mien.train import schema
+
+
+def _conv(inputs: int, outputs: int, stride: int = 1, size: int = 3) -> nn.Sequential:
+    conv = nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs))
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions around a shortcut (He et al. 2015, figure 2)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.first = _conv(inputs, outputs, stride)
+        self.second = _conv(outputs, outputs)
+        same = stride == 1 and inputs == outputs
+        self.shortcut = nn.Identity() if same else _conv(inputs, outputs, stride, size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
+        y = self.second(torch.relu(self.first(x)))
+        return torch.relu(y + self.shortcut(x))
+
+
+class ResidualBackbone(nn.Sequential):
+    """A 3x3 stem that halves the size once, then the stages; float (N, C, H, W) to (N, widths[-1], h, w).
+
+    Args:
+        spec: widths and depths.
+        channels: of the pictures.
+    """
+
+    def __init__(self, spec: schema.Residual, channels: int) -> None:
+        layers: list[nn.Module] = []
+        for width in spec.stem:
+            layers += [_conv(channels, width), nn.ReLU()]
+            channels = width
+        layers += [_conv(channels, spec.widths[0], stride=2), nn.ReLU()]
+        channels = spec.widths[0]
+        for number, (width, depth) in enumerate(zip(spec.widths, spec.depths, strict=True)):
+            for block in range(depth):
+                layers.append(ResidualBlock(channels, width, stride=2 if number and not block else 1))
+                channels = width
+        super().__init__(*layers)
+
+    def initialise(self) -> None:
+        """Draw the first weights; a block starts as its shortcut (Goyal et al. 2017, section 5.1)."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if isinstance(module, ResidualBlock):
+                nn.init.zeros_(module.second[1].weight)  # pyright: ignore[reportArgumentType]

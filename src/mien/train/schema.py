@@ -1,0 +1,260 @@
+"""What a recipe may say: the frozen schema of the whole experiment, with every default.
+
+Owns the words of recipes and which of them contradict each other. Refuses to import torch, so that a recipe can be
+checked anywhere; :mod:`mien.train.recipe` reads and writes the files.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[float, Field(ge=0)]
+AboveZero = Annotated[float, Field(gt=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Augmentation(_Part):
+    """Random changes, drawn anew for each face; see :mod:`mien.train.augmentation`."""
+
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Degrees, drawn from plus or minus this."""
+    shift: Fraction = 0.0
+    """Fraction of the side, each axis, plus or minus."""
+    zoom: Fraction = 0.0
+    """Scale drawn from 1 - zoom to 1 + zoom."""
+    flip: bool = False
+    """Mirror half of the faces."""
+    brightness: Fraction = 0.0
+    """Added to values in 0-1, plus or minus."""
+    contrast: Fraction = 0.0
+    """Factor around the face's mean, drawn from 1 - contrast to 1 + contrast."""
+    saturation: Fraction = 0.0
+    """Factor around each pixel's grey, drawn from 1 - saturation to 1 + saturation; colour pictures only."""
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Turn of the colour circle, plus or minus; 0.5 is half of it; colour pictures only."""
+    erase: Fraction = 0.0
+    """Share of faces with one rectangle of 2-20 % of the area replaced by a random grey (Zhong et al. 2017)."""
+    crop: Positive | None = None
+    """Train on windows of this many pixels a side, at a random place; None keeps the whole face."""
+    mixup: NotNegative = 0.0
+    """Blend each face and its targets with another, share drawn from Beta(mixup, mixup) (Zhang et al. 2017)."""
+
+
+class Stage(_Part):
+    """One stretch of training: what learns, how fast, on which pictures."""
+
+    epochs: Positive
+    """At most this many; ``early_stop`` may end the stage sooner."""
+    trains: Literal["all", "classifier"] | Positive = "all"
+    """``all``, ``classifier`` (the backbone stays frozen), or a number: the classifier and that many last blocks."""
+    batch_norm: Literal["follow", "fixed", "batch"] = "follow"
+    """What batch norm divides by: ``follow``: the batch where its weights train, else its running statistics;
+    ``fixed``: running statistics everywhere; ``batch``: the batch everywhere, in frozen parts too."""
+    optimizer: Literal["nesterov", "sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta"] = "nesterov"
+    learning_rate: AboveZero
+    schedule: Literal["cosine", "constant", "plateau"] = "cosine"
+    """``plateau``: times ``plateau_factor`` when validation has not improved for ``plateau_patience`` epochs."""
+    final_learning_rate: NotNegative = 0.0
+    """Where the half cosine ends, and what a plateau does not go below."""
+    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.75
+    plateau_patience: Positive = 5
+    warmup_epochs: NotNegative = 0.0
+    """Linear warm-up from a tenth of the learning rate."""
+    early_stop: Positive | None = None
+    """End the stage when validation has not improved for this many epochs."""
+    batch_size: Positive = 128
+    """Faces a step, over all processes together."""
+    momentum: Fraction = 0.9
+    """Of ``nesterov``, ``sgd`` and ``rmsprop``."""
+    weight_decay: NotNegative = 5e-4
+    """On the weights of convolutions and linear layers only."""
+    clip_norm: AboveZero | None = None
+    """Shorten gradients that are longer than this."""
+    augmentation: Augmentation = Augmentation()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Stage:
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(f"warmup_epochs ({self.warmup_epochs:g}) must be fewer than epochs ({self.epochs})")
+        return self
+
+
+class Weights(_Part):
+    """Where the backbone's weights start; one of the four."""
+
+    hub: str | None = None
+    """An exact name of timm's on the Hugging Face hub, as in ``resnet50.tv_in1k``."""
+    file: str | None = None
+    """A local ``.safetensors`` or ``.pth`` in timm's or torchvision's naming."""
+    run: str | None = None
+    """A run folder of mien: its best weights, and its classifier where the labels are the same."""
+    model: str | None = None
+    """A model of mien by name or path, 32-bit; batch norm is folded in there, so it must stay ``fixed``."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Weights:
+        given = [name for name, value in self if value is not None]
+        if len(given) != 1:
+            raise ValueError(f"say exactly one of hub, file, run, model, not {' and '.join(given) or 'none'}")
+        return self
+
+
+class _Network(_Part):
+    dropout: Fraction = 0.2
+    """Before the heads."""
+    hidden: Positive | None = None
+    """Units of a dense layer with ReLU between backbone and heads."""
+    weights: Weights | None = None
+    """What the backbone starts from; None: from scratch."""
+
+
+class Residual(_Network):
+    """A small residual network for small pictures; see :mod:`mien.train.residual`."""
+
+    kind: Literal["residual"] = "residual"
+    stem: tuple[Positive, ...] = ()
+    """Channels of 3x3 convolutions at full size, before the one that halves it."""
+    widths: Annotated[tuple[Positive, ...], Field(min_length=1)] = (40, 80, 160)
+    """Channels of each stage; every stage after the first halves the size."""
+    depths: tuple[Positive, ...] = (2, 2, 2)
+    """Residual blocks of each stage."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Residual:
+        if len(self.widths) != len(self.depths):
+            raise ValueError(f"widths has {len(self.widths)} stages, depths {len(self.depths)}: make them equal")
+        if self.weights and (self.weights.hub or self.weights.file):
+            raise ValueError("weights of a residual network come from a run or a model of mien, not from hub or file")
+        return self
+
+
+class Backbone(_Network):
+    """Any backbone that timm or torchvision knows by name."""
+
+    kind: Literal["timm", "torchvision"]
+    name: str
+    """As the library spells it, as in ``resnet50``."""
+    stem: Literal["standard", "small"] = "standard"
+    """``small``: a 3x3 convolution of stride 1 without pooling in place of the first one, for small pictures."""
+    drop_path: Fraction = 0.0
+    """Stochastic depth, where the backbone knows it; timm only."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Backbone:
+        if self.kind == "torchvision" and (self.drop_path or (self.weights and self.weights.hub)):
+            raise ValueError("drop_path and weights.hub are for kind: timm")
+        return self
+
+
+def _kind(value: Any) -> str:
+    kind = value.get("kind", "residual") if isinstance(value, dict) else getattr(value, "kind", "residual")
+    return "residual" if kind == "residual" else "backbone"
+
+
+Network = Annotated[Annotated[Residual, Tag("residual")] | Annotated[Backbone, Tag("backbone")], Discriminator(_kind)]
+
+
+class Head(_Part):
+    """One classifier on the shared features, for one label set of the table."""
+
+    label_set: str
+    """``fer2013``, ``ferplus`` or another of the table's; ``own``: the one that its labels are in."""
+    targets: Literal["soft", "majority"] = "soft"
+    """``soft``: what the table says, vote shares and the mean of merged copies; ``majority``: its most likely label."""
+    loss: Literal["cross_entropy", "focal", "sigmoid"] = "cross_entropy"
+    """``focal`` (Lin et al. 2017); ``sigmoid``: binary cross-entropy of each label by itself."""
+    focal_gamma: NotNegative = 2.0
+    label_smoothing: Fraction = 0.0
+    class_weights: Literal["none", "balanced"] = "none"
+    """``balanced``: each label weighs by the inverse of how often it occurs in training, 1 on average over faces."""
+    weight: AboveZero = 1.0
+    """Of this head's loss in the sum."""
+
+
+class Data(_Part):
+    """How pictures enter."""
+
+    size: Positive = 48
+    """Pixels a side of the pictures that the network is built for."""
+    color: Literal["grey", "rgb"] = "grey"
+    """What the network sees inside."""
+    mean: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (0.51,)
+    """Per channel, of pixels in 0-1; one for all, or three. The default is FER2013's training pixels'."""
+    deviation: Annotated[tuple[AboveZero, ...], Field(min_length=1)] = (0.25,)
+    """Standard deviation, likewise."""
+    merge_copies: bool = True
+    """Give identical training pictures one row with the mean of their labels."""
+    storage: Literal["auto", "memory", "mapped"] = "auto"
+    """Decoded pictures in memory (on the GPU if there is one), or in a memory-mapped file in the cache folder;
+    ``auto``: mapped above a quarter of the memory."""
+    protocol: Literal["official", "deduplicated", "paper", "kfold", "oversample-before-split"] = "official"
+    """Which faces are for what; see :mod:`mien.data.protocol`."""
+    folds: Annotated[int, Field(ge=2)] = 10
+    fold: Annotated[int, Field(ge=0)] = 0
+    """Of ``kfold``: how many, and which is validation."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Data:
+        for name in ("mean", "deviation"):
+            if len(getattr(self, name)) not in {1, self.channels}:
+                raise ValueError(f"{name} has {len(getattr(self, name))} values: give 1 or {self.channels}")
+        if self.fold >= self.folds:
+            raise ValueError(f"fold ({self.fold}) counts from 0 and must be below folds ({self.folds})")
+        return self
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for rgb."""
+        return 1 if self.color == "grey" else 3
+
+
+class Recipe(_Part):
+    """The whole experiment; see the shipped ``*.yaml`` files for examples."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    description: str
+    seed: Annotated[int, Field(ge=0)] = 0
+    data: Data = Data()
+    network: Network = Residual()
+    heads: Annotated[tuple[Head, ...], Field(min_length=1)]
+    """The first is what users of the model file see as ``probabilities``."""
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay a step of the exponential moving average of the weights, which is what is scored and kept; 0: none."""
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    """``auto``: bf16-mixed where the hardware has it."""
+    measured: str = ""
+    """The figure last measured for this recipe, with split, n and hardware."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Recipe:
+        names = [head.label_set for head in self.heads]
+        if len(set(names)) != len(names):
+            raise ValueError(f"heads: each label set once, not {', '.join(names)}")
+        folded = self.network.weights is not None and self.network.weights.model is not None
+        for number, stage in enumerate(self.stages):
+            crop, changes = stage.augmentation.crop, stage.augmentation
+            if crop is not None and crop > self.data.size:
+                raise ValueError(f"stages.{number}.augmentation.crop ({crop}) is larger than data.size")
+            if self.data.color == "grey" and (changes.hue or changes.saturation):
+                raise ValueError(f"stages.{number}.augmentation: hue and saturation need data.color: rgb")
+            if folded and stage.batch_norm != "fixed":
+                raise ValueError(f"stages.{number}.batch_norm must be fixed where network.weights.model is given")
+        return self
+
+    def for_labels(self, own: str) -> Recipe:
+        """The recipe with ``own`` label sets named."""
+        heads = tuple(h.model_copy(update={"label_set": own}) if h.label_set == "own" else h for h in self.heads)
+        return self.model_copy(update={"heads": heads})
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all stages together, if none stops early."""
+        return sum(stage.epochs for stage in self.stages)

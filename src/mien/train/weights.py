@@ -1,0 +1,252 @@
+"""What a network starts from: weights of the hub, of a local file, of an earlier run, of a model file.
+
+Owns reading them and fitting them to a backbone. What was not loaded is always listed, and a file whose weights do
+not fit the backbone is an error: a training that silently starts from scratch looks like one that did not work.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mien import models
+from mien.download import cache_folder
+from mien.errors import TrainingError, require
+from mien.models.card import detach
+from mien.train.folder import RunFolder
+from mien.train.networks import Classifier, stem_name
+from mien.train.schema import Backbone, Recipe, Weights
+
+_LISTED = 6
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a network started from.
+
+    Attributes:
+        source: where the weights came from.
+        loaded: how many of the network's tensors they filled.
+        new: names of the network's tensors that start untrained.
+        unused: names in the source that the network has no place for.
+    """
+
+    source: str
+    loaded: int
+    new: tuple[str, ...]
+    unused: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``run.json``."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        new, unused = _shortened(self.new), _shortened(self.unused)
+        return f"{self.loaded} tensors from {self.source}; untrained: {new}; not used of it: {unused}"
+
+
+def start(network: Classifier, recipe: Recipe, labels: Mapping[str, tuple[str, ...]]) -> Loaded | None:
+    """Fill a network with the weights that its recipe starts from.
+
+    Args:
+        network: built by the recipe; changed in place.
+        recipe: says which weights; None leaves the network as it is.
+        labels: label set to labels, of the data at hand: a head is taken over only where they are the same.
+
+    Returns:
+        What was loaded and what was not; None where the recipe starts from scratch.
+
+    Raises:
+        TrainingError: the weights cannot be had or read, or do not fit the backbone.
+        ModelError: there is no such model file.
+    """
+    spec = recipe.network.weights
+    if spec is None:
+        return None
+    source, state = _read(spec, labels, network)
+    if spec.run is None and spec.model is None and isinstance(recipe.network, Backbone):
+        state = _renamed(state, network.backbone)
+    stem = f"backbone.{stem_name(network.backbone)}.weight"
+    small = isinstance(recipe.network, Backbone) and recipe.network.stem == "small"
+    target = network.state_dict()
+    if stem in state and not (small and state[stem].shape[2:] != target[stem].shape[2:]):
+        state[stem] = fold_channels(state[stem], target[stem].shape[1])
+    fitting = {name: value for name, value in state.items() if name in target and value.shape == target[name].shape}
+    # How many batches were averaged is bookkeeping that older files lack.
+    new = tuple(name for name in target if name not in fitting and not name.endswith("num_batches_tracked"))
+    replaced = {stem} if small else set()
+    misfits = [name for name in new if name.startswith("backbone.") and name not in replaced]
+    if misfits:
+        raise TrainingError(
+            f"{source} does not fit the backbone: {len(misfits)} of its {_count(target)} tensors would stay untrained"
+            f" ({_shortened(misfits)}); the file has {_shortened(tuple(state))}. Name the network it was trained with"
+        )
+    network.load_state_dict(fitting, strict=False)
+    unused = tuple(name.removeprefix("backbone.") for name in state if name not in fitting)
+    return Loaded(source, len(fitting), new, unused)
+
+
+def fold_channels(weight: Tensor, channels: int) -> Tensor:
+    """A first convolution for another number of channels that answers alike to grey pictures.
+
+    Args:
+        weight: float (O, I, h, w).
+        channels: wanted, 1 or 3.
+
+    Returns:
+        float (O, channels, h, w): RGB kernels summed for grey, a grey kernel shared out for RGB; else unchanged.
+    """
+    if channels == 1 and weight.shape[1] == 3:
+        return weight.sum(dim=1, keepdim=True)
+    if channels == 3 and weight.shape[1] == 1:
+        return weight.expand(-1, 3, -1, -1) / 3
+    return weight
+
+
+def _count(target: Mapping[str, Tensor]) -> int:
+    return sum(name.startswith("backbone.") and not name.endswith("num_batches_tracked") for name in target)
+
+
+def _shortened(names: tuple[str, ...] | list[str]) -> str:
+    rest = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return (", ".join(names[:_LISTED]) + rest) or "none"
+
+
+def _read(spec: Weights, labels: Mapping[str, tuple[str, ...]], network: Classifier) -> tuple[str, dict[str, Tensor]]:
+    """Where the weights come from, and tensors by the network's own names."""
+    if spec.hub:
+        return f"{spec.hub} (hub)", _backbone_names(_from_hub(spec.hub))
+    if spec.file:
+        return spec.file, _backbone_names(_from_file(Path(spec.file)))
+    if spec.run:
+        return f"run {spec.run}", _from_run(RunFolder(spec.run), labels)
+    assert spec.model is not None
+    return f"model {spec.model}", _from_model(spec.model, labels, network)
+
+
+def _backbone_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"backbone.{name}": value for name, value in state.items()}
+
+
+def _from_hub(name: str) -> dict[str, Tensor]:
+    timm = require("timm", "train")
+    local = cache_folder() / "weights" / f"{name}.safetensors"
+    if local.exists():
+        return _from_file(local)
+    config = timm.models.get_pretrained_cfg(name) if timm.models.is_model_pretrained(name) else None
+    if config is None or not config.hf_hub_id:
+        known = timm.list_models(f"{name.partition('.')[0]}*", pretrained=True)[:8]
+        raise TrainingError(f"the hub has no weights {name!r}; it has {', '.join(known) or 'none of that name'}")
+    log = logging.getLogger("huggingface_hub")
+    level = log.level
+    log.setLevel(logging.ERROR)  # it announces each of its retries
+    try:
+        return timm.models.load_state_dict_from_hf(config.hf_hub_id)
+    except Exception as error:  # the hub's client raises many types of its own
+        address = f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
+        raise TrainingError(
+            f"cannot fetch {name} from the hub ({type(error).__name__}); download {address} and put it at {local}"
+        ) from error
+    finally:
+        log.setLevel(level)
+
+
+def _from_file(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            content: Any = require("safetensors.torch", "train").load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise TrainingError(f"the weights file {path} does not exist") from error
+    except Exception as error:  # torch and safetensors raise many types of their own
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise TrainingError(f"{path} is not a readable weights file: {reason}") from error
+    for key in ("state_dict", "model", "network"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise TrainingError(f"{path} holds no table of weights by name")
+    return {name.removeprefix("module."): value for name, value in content.items()}
+
+
+def _renamed(state: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:
+    """The names that timm's network expects, by timm's own filter for files of other origin."""
+    module = sys.modules[type(backbone).__module__]
+    rename = getattr(module, "checkpoint_filter_fn", None) or getattr(module, "_filter_fn", None)
+    if rename is None:
+        return state
+    bare = {name.removeprefix("backbone."): value for name, value in state.items()}
+    try:
+        return _backbone_names(rename(bare, backbone))
+    except TypeError:
+        return _backbone_names(rename(bare))
+
+
+def _from_run(run: RunFolder, labels: Mapping[str, tuple[str, ...]]) -> dict[str, Tensor]:
+    state = run.load(run.best, missing=f"{run.path} holds no trained weights")["network"]
+    theirs = {name: tuple(names) for name, names in run.read_state()["labels"].items()}
+    return _without_other_heads(state, theirs, labels)
+
+
+def _without_other_heads(
+    state: Mapping[str, Tensor], theirs: Mapping[str, tuple[str, ...]], ours: Mapping[str, tuple[str, ...]]
+) -> dict[str, Tensor]:
+    """Heads only where the labels are the same in the same order; else they would be learned names for others."""
+    kept = {name for name in ours if theirs.get(name) == ours[name]}
+    return {name: value for name, value in state.items() if not name.startswith("heads.") or name.split(".")[1] in kept}
+
+
+def _from_model(name: str, labels: Mapping[str, tuple[str, ...]], network: Classifier) -> dict[str, Tensor]:
+    """A model file has batch norm folded into the convolutions: what was folded becomes batch norm's bias."""
+    onnx, numpy_helper = require("onnx", "train"), require("onnx.numpy_helper", "train")
+    path = models.find(name)
+    graph_bytes, card = detach(path.read_bytes(), where=str(path))
+    graph = onnx.load_from_string(graph_bytes).graph
+    values = {item.name: item for item in graph.initializer}
+    state: dict[str, Tensor] = {}
+    norms = _norm_of(network)
+    for node in graph.node:
+        if node.op_type not in {"Conv", "Gemm"} or not node.input[1].startswith("network."):
+            continue
+        place = node.input[1].removeprefix("network.").removesuffix(".weight")
+        numbers = [torch.from_numpy(numpy_helper.to_array(values[key]).copy()) for key in node.input[1:]]
+        state[f"{place}.weight"] = numbers[0]
+        if len(numbers) > 1 and place in norms:
+            state |= _identity_norm(*norms[place], bias=numbers[1])
+        elif len(numbers) > 1:
+            state[f"{place}.bias"] = numbers[1]
+    if not state:
+        raise TrainingError(f"{path} holds no 32-bit weights by name: start from the run that it was exported from")
+    theirs = {output.label_set: output.labels for output in card.outputs.values()}
+    return _without_other_heads(state, theirs, labels)
+
+
+def _norm_of(network: nn.Module) -> dict[str, tuple[str, _BatchNorm]]:
+    """Name of each convolution without bias to the batch norm that follows it, by name and itself."""
+    found: dict[str, tuple[str, _BatchNorm]] = {}
+    last = None
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d):
+            last = name if module.bias is None else None
+        elif isinstance(module, _BatchNorm) and last:
+            found[last], last = (name, module), None
+    return found
+
+
+def _identity_norm(name: str, norm: _BatchNorm, bias: Tensor) -> dict[str, Tensor]:
+    """A batch norm whose running statistics change nothing, so that it only adds the bias."""
+    return {
+        f"{name}.weight": torch.full_like(bias, (1 + norm.eps) ** 0.5),
+        f"{name}.bias": bias,
+        f"{name}.running_mean": torch.zeros_like(bias),
+        f"{name}.running_var": torch.ones_like(bias),
+    }

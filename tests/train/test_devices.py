@@ -1,0 +1,59 @@
+"""Several processes on the CPU, started as a user starts them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mien.train.folder import RunFolder
+
+pytestmark = pytest.mark.slow
+
+RECIPE = """
+name: two
+description: for tests
+seed: {seed}
+heads: [{{label_set: ferplus}}, {{label_set: fer2013, label_smoothing: 0.1, loss: {loss}}}]
+network: {{widths: [8, 16], depths: [1, 1], dropout: {dropout}}}
+precision: 32-true
+stages: [{stage}]
+"""
+ONE_STEP = (
+    "{epochs: 1, learning_rate: 1.0, optimizer: sgd, momentum: 0, weight_decay: 0, batch_norm: fixed, batch_size: 141}"
+)
+WHOLE = "{epochs: 8, learning_rate: 0.1, batch_size: 20, augmentation: {shift: 0.02, contrast: 0.1}}"
+
+
+def trained(folder: Path, data: Path, processes: int, **values: object) -> RunFolder:
+    folder.mkdir()
+    (folder / "two.yaml").write_text(RECIPE.format(**values))
+    mien = str(Path(sys.executable).with_name("mien"))
+    command = [mien, "train", "two.yaml", "--data", str(data), "--accelerator", "cpu", "--devices", str(processes)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=os.environ, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("model.onnx") == 1
+    return RunFolder(folder / "runs" / "two")
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "sigmoid"])
+def test_two_processes_take_the_gradient_of_one(patterns_path, tmp_path, loss):
+    """One step of plain SGD at rate 1 with batch norm fixed: what the weights lose is the gradient."""
+    values = {"seed": 1, "loss": loss, "dropout": 0.0, "stage": ONE_STEP}
+    one, two = (trained(tmp_path / str(n), patterns_path, n, **values) for n in (1, 2))
+    assert two.read_state()["environment"]["processes"] == 2
+    a, b = (folder.load(folder.last)["network"] for folder in (one, two))
+    assert max((a[name].float() - b[name].float()).abs().max().item() for name in a) < 1e-5
+    assert abs(float(one.load(one.last)["history"][0]["loss"]) - two.load(two.last)["history"][0]["loss"]) < 1e-4
+
+
+def test_two_processes_end_within_the_spread_of_seeds(patterns_path, tmp_path):
+    values = {"loss": "cross_entropy", "dropout": 0.1, "stage": WHOLE}
+    ones = [trained(tmp_path / f"one{seed}", patterns_path, 1, seed=seed, **values) for seed in (1, 2, 3)]
+    two = trained(tmp_path / "two", patterns_path, 2, seed=1, **values)
+    scores = [folder.load(folder.best)["selection"] for folder in ones]
+    spread = torch.tensor(scores).std().item()
+    assert min(scores) > 0.7
+    assert two.load(two.best)["selection"] >= min(scores) - 2 * spread - 2 / 35  # two of the 35 faces either way

@@ -1,0 +1,55 @@
+import pytest
+
+from mien.errors import RecipeError
+from mien.train import tune
+
+RECIPE = """
+name: tiny
+description: for tests
+heads: [{label_set: fer2013}]
+network: {widths: [8], depths: [1]}
+stages: [{epochs: 1, learning_rate: 0.1, batch_size: 20}]
+"""
+
+
+def test_combinations_are_all_of_them_and_commas_in_brackets_belong_to_a_value():
+    found = tune.combinations(["seed=1,2", "network.widths=[8, 16],[4]"])
+    assert len(found) == 4
+    assert found[1] == {"seed": "1", "network.widths": "[4]"}
+    assert tune.combinations(["stages.0.augmentation={flip: true, zoom: 0.1},{}"])[0] == {
+        "stages.0.augmentation": "{flip: true, zoom: 0.1}"
+    }
+
+
+@pytest.mark.parametrize("over", [["seed"], ["seed="], ["=1"], ["seed=1", "seed=2"], ["a=[1"]])
+def test_what_cannot_be_tried_is_refused(over):
+    with pytest.raises(RecipeError):
+        tune.combinations(over)
+
+
+def test_trials_are_ranked_by_validation_and_never_repeated(patterns, tmp_path):
+    (tmp_path / "tiny.yaml").write_text(RECIPE)
+    begun = []
+
+    def begin(values, number, count):
+        begun.append((values["stages.0.learning_rate"], number, count))
+        return lambda step: None
+
+    ask = (str(tmp_path / "tiny.yaml"), patterns, tmp_path / "runs", ["stages.0.learning_rate=1e-9,0.1"])
+    changes = ["stages.0.epochs=4", "stages.0.schedule=constant"]
+    trials = tune.tune(*ask, changes, begin=begin)
+    assert [trial.values["stages.0.learning_rate"] for trial in trials] == ["0.1", "1e-9"]
+    assert trials[0].score > trials[1].score
+    assert begun == [("1e-9", 1, 2), ("0.1", 2, 2)]
+    again = tune.tune(*ask, changes, begin=begin)
+    assert [(t.values, t.score, t.epoch) for t in again] == [(t.values, t.score, t.epoch) for t in trials]
+    assert len(begun) == 2
+
+
+def test_a_fault_in_one_combination_stops_before_any_training(patterns, tmp_path):
+    (tmp_path / "tiny.yaml").write_text(RECIPE)
+    with pytest.raises(RecipeError, match="epochs"):
+        tune.tune(
+            str(tmp_path / "tiny.yaml"), patterns, tmp_path / "runs", ["stages.0.epochs=1,0"], begin=lambda *_: print
+        )
+    assert not (tmp_path / "runs").exists()

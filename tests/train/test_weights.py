@@ -1,0 +1,159 @@
+import pytest
+import torch
+
+from mien import models
+from mien.errors import ModelError, TrainingError
+from mien.expressions import LABEL_SETS
+from mien.train import recipe, run, weights
+from mien.train.networks import build
+
+BASE = """
+name: n
+description: for tests
+heads: [{label_set: fer2013}]
+stages: [{epochs: 1, learning_rate: 0.1, batch_norm: fixed}]
+network: {kind: timm, name: resnet18}
+"""
+SEVEN = {"fer2013": LABEL_SETS["fer2013"]}
+
+
+def started(*changes: str, labels=SEVEN, seed: int = 0):
+    spec = recipe.parse(BASE, overrides=changes)
+    torch.manual_seed(seed)
+    network = build(spec, {name: len(names) for name, names in labels.items()})
+    return network, weights.start(network, spec, labels)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A torchvision ResNet18 for colour pictures with 1,000 labels, as its state dict in two forms."""
+    from safetensors.torch import save_file
+    from torchvision.models import resnet18
+
+    folder = tmp_path_factory.mktemp("weights")
+    torch.manual_seed(9)
+    state = resnet18(weights=None).state_dict()
+    torch.save({"state_dict": {f"module.{name}": value for name, value in state.items()}}, folder / "a.pth")
+    save_file(state, folder / "a.safetensors")
+    return folder, state
+
+
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
+@pytest.mark.parametrize("kind", ["timm", "torchvision"])
+def test_a_local_file_fills_the_backbone_and_says_what_is_new(files, name, kind):
+    folder, state = files
+    network, loaded = started("data.color=rgb", f"network.kind={kind}", f"network.weights.file={folder / name}")
+    mine = network.backbone.state_dict()
+    assert all(torch.equal(mine[key], state[key]) for key in mine)
+    assert loaded.new == ("heads.fer2013.weight", "heads.fer2013.bias")
+    assert set(loaded.unused) == {"fc.weight", "fc.bias"}
+    assert str(folder / name) in str(loaded)
+
+
+def test_torchvision_names_are_translated_for_timm(tmp_path):
+    from torchvision.models import densenet121, vgg11
+
+    torch.save(vgg11(weights=None).state_dict(), tmp_path / "vgg.pth")
+    _, loaded = started("network.name=vgg11", f"network.weights.file={tmp_path / 'vgg.pth'}")
+    assert loaded.new == ("heads.fer2013.weight", "heads.fer2013.bias")
+    torch.save(densenet121(weights=None).state_dict(), tmp_path / "dense.pth")
+    _, loaded = started("network.name=densenet121", f"network.weights.file={tmp_path / 'dense.pth'}")
+    assert loaded.new == ("heads.fer2013.weight", "heads.fer2013.bias")
+
+
+def test_grey_networks_answer_to_grey_pictures_as_the_colour_network_does(files):
+    folder, _ = files
+    file = f"network.weights.file={folder / 'a.pth'}"
+    rgb, _ = started("data.color=rgb", file)
+    grey, _ = started(file)
+    faces = torch.rand(3, 1, 48, 48)
+    with torch.no_grad():
+        colour = rgb.eval().backbone(faces.expand(-1, 3, -1, -1))
+        assert torch.allclose(colour, grey.eval().backbone(faces), rtol=1e-3, atol=1e-4)
+    ones = torch.ones(2, 1, 3, 3)
+    assert torch.allclose(weights.fold_channels(weights.fold_channels(ones, 3), 1), ones)
+
+
+def test_a_small_stem_starts_anew_and_is_listed(files):
+    _, loaded = started("network.stem=small", f"network.weights.file={files[0] / 'a.pth'}")
+    assert "backbone.conv1.weight" in loaded.new
+    assert "conv1.weight" in loaded.unused
+
+
+def test_weights_of_another_network_are_an_error_not_a_silent_start_from_scratch(files, tmp_path):
+    with pytest.raises(TrainingError, match="does not fit the backbone"):
+        started("network.name=resnet34", f"network.weights.file={files[0] / 'a.pth'}")
+    torch.save({"other": torch.ones(2)}, tmp_path / "other.pth")
+    with pytest.raises(TrainingError, match="does not fit the backbone"):
+        started(f"network.weights.file={tmp_path / 'other.pth'}")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 no zip", "list"])
+def test_a_file_that_is_no_table_of_weights_is_an_error(tmp_path, content):
+    path = tmp_path / "bad.pth"
+    if content == "list":
+        torch.save([1, 2], path)
+    elif content is not None:
+        path.write_bytes(content)
+    with pytest.raises(TrainingError, match=r"bad\.pth"):
+        started(f"network.weights.file={path}")
+
+
+def test_hub_weights_offline_name_the_file_and_where_to_put_it(files, tmp_path, monkeypatch):
+    import timm
+
+    def offline(*_):
+        raise ConnectionError("no network")
+
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
+    monkeypatch.setattr(timm.models, "load_state_dict_from_hf", offline)
+    with pytest.raises(TrainingError) as caught:
+        started("network.weights.hub=resnet18.tv_in1k")
+    target = tmp_path / "weights" / "resnet18.tv_in1k.safetensors"
+    assert "https://huggingface.co/timm/resnet18.tv_in1k/resolve/main/model.safetensors" in str(caught.value)
+    assert str(target) in str(caught.value)
+    target.parent.mkdir()
+    target.write_bytes((files[0] / "a.safetensors").read_bytes())
+    network, _ = started("network.weights.hub=resnet18.tv_in1k")
+    assert torch.equal(network.backbone.layer4[1].conv2.weight, files[1]["layer4.1.conv2.weight"])
+    with pytest.raises(TrainingError, match=r"no weights .*resnet18"):
+        started("network.weights.hub=resnet18.nobody")
+
+
+def test_an_earlier_run_gives_backbone_and_the_heads_whose_labels_are_the_same(patterns, tmp_path):
+    small = "network={widths: [8, 16], depths: [1, 1]}"
+    first = run.train(recipe.parse(BASE, overrides=[small, "data.size=24"]), patterns, tmp_path / "run")
+    best = first.load(first.best)["network"]
+    again = (small, f"network.weights.run={tmp_path / 'run'}")
+    network, loaded = started(*again)
+    assert all(torch.equal(value, best[name]) for name, value in network.state_dict().items())
+    assert loaded.new == ()
+    other = {"fer2013": tuple(reversed(SEVEN["fer2013"]))}
+    network, loaded = started(*again, labels=other)
+    assert loaded.new == ("heads.fer2013.weight", "heads.fer2013.bias")
+    with pytest.raises(TrainingError, match="no trained weights"):
+        started(small, f"network.weights.run={tmp_path / 'absent'}")
+
+
+def test_a_model_file_starts_where_the_file_ends():
+    eight = {name: LABEL_SETS[name] for name in ("ferplus", "fer2013")}
+    changes = (
+        "heads=[{label_set: ferplus}, {label_set: fer2013}]",
+        "network={stem: [16], widths: [48, 96, 176], depths: [2, 2, 2], weights: {model: default}}",
+    )
+    network, loaded = started(*changes, labels=eight)
+    assert loaded.new == ()
+    model = models.load()
+    crop = model.card.golden_crop()[None]
+    luma = torch.from_numpy(crop.astype("float32") @ [0.299, 0.587, 0.114]).float()[:, None] / 255
+    with torch.no_grad():
+        logits = network.eval()(luma)
+    for name, output in model.card.outputs.items():
+        probabilities = (logits[output.label_set] / output.temperature).softmax(dim=1)
+        assert torch.allclose(probabilities, torch.from_numpy(model.score(crop)[name]), atol=1e-4)
+    with pytest.raises(ModelError, match="no model"):
+        started(changes[0], changes[1].replace("default", "absent"), labels=eight)
+
+
+def test_from_scratch_nothing_is_loaded():
+    assert started()[1] is None
