@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from mien.cli import data, evaluate, export, models, predict, recipes, train, tune
+from mien.cli import compare, data, evaluate, export, models, predict, recipes, report, sheet, train, tune
 from mien.errors import MienError
 
 app = typer.Typer(
@@ -27,6 +27,9 @@ app.command("train")(train.train)
 app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
+app.command("report")(report.report)
+app.command("compare")(compare.compare)
+app.command("sheet")(sheet.sheet)
 app.add_typer(models.app, name="models")
 
 

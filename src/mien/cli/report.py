@@ -1,0 +1,71 @@
+"""``mien report``: the page of a run that a reviewer can trust."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from mien.errors import DataError, require
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+    from mien.report.evidence import Evidence
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders of finished trainings.")],
+    data: Annotated[
+        Path | None, typer.Option("--data", help="The table they were trained on; without it there are no pictures.")
+    ] = None,
+    test: Annotated[bool, typer.Option("--test", help="Score the test split too; the page says so.")] = False,
+    views: Annotated[
+        bool, typer.Option("--views/--no-views", help="Score flip and ten-crop, thirteen passes over each split.")
+    ] = True,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="Where the page goes; a folder each for several. [default: RUN/report]"),
+    ] = None,
+) -> None:
+    """Write one self-contained HTML page and its pictures for each run, with the spread over runs of one recipe.
+
+    mien report runs/default --data fer2013.parquet
+    """
+    require("torch", "train")
+    from mien.report import evidence, page
+    from mien.report.spread import repeats
+
+    console = Console(stderr=True)
+    splits = ("validation", "test") if test else ("validation",)
+    targets = _targets(runs, out)
+    table = evidence.read_table(data)
+    found: list[Evidence] = []
+    with console.status("reading") as status:
+        for run in runs:
+            status.update(f"{run}: reading predictions, scoring what is missing")
+            found.append(evidence.gather(run, table, splits))
+        for one, target in zip(found, targets, strict=True):
+            siblings = [other for other in found if repeats(other.recipe, one.recipe)]
+            say = partial(_say, status, one.run.path)
+            typer.echo(page.write(page.Request(one, target, siblings, data, views, say)))
+
+
+def _say(status: Status, run: Path, doing: str) -> None:
+    status.update(f"{run}: {doing}")
+
+
+def _targets(runs: list[Path], out: Path | None) -> list[Path]:
+    """A folder for each page."""
+    if len({run.resolve() for run in runs}) < len(runs):
+        raise DataError("a run is given twice: name each once")
+    if out is None:
+        return [run / "report" for run in runs]
+    if len(runs) == 1:
+        return [out]
+    if len({run.resolve().name for run in runs}) < len(runs):
+        raise DataError("two of the run folders have the same name: leave out -o, so that each keeps its page")
+    return [out / run.resolve().name for run in runs]

@@ -1,0 +1,50 @@
+"""``mien sheet``: faces with true label, predicted label and confidence, right and wrong marked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.cli.evaluate import Split
+from mien.errors import DataError
+
+
+def sheet(
+    model: Annotated[str, typer.Argument(help="An installed model's name, or a model file.")],
+    data: Annotated[Path, typer.Option("--data", help="The data table, from mien data import.")],
+    split: Annotated[Split, typer.Option("--split", help="Which faces.")] = Split.test,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The PNG to write.")] = Path("sheet.png"),
+    faces: Annotated[int, typer.Option("--faces", min=1, max=400, help="How many to show, labels balanced.")] = 24,
+    seed: Annotated[int, typer.Option("--seed", help="Of their choice.")] = 0,
+    output: Annotated[str | None, typer.Option("--output", help="The model's output, if not the fitting one.")] = None,
+) -> None:
+    """Show what a model says of faces it was not trained on, and print its top-1 on the whole split.
+
+    mien sheet default --data mma.parquet --split test -o sheet.png
+    """
+    from mien import models
+    from mien.data import table
+    from mien.evaluate.metrics import measure
+    from mien.evaluate.unseen import score_by_name
+    from mien.report import sheet as sheets
+
+    loaded, read = models.load(model), table.read(data)
+    scores = score_by_name(loaded, read, str(split), output)
+    figures = measure(scores)
+    chosen = sheets.choose(scores.truth, faces, seed)
+    pixels = read.split(str(split)).take(chosen).pictures(max(loaded.card.width, 96))
+    title = f"{loaded.card.name} on {read.info.name}, {split}: {100 * figures.top1:.2f} % right of {figures.n:,}"
+    picture = sheets.draw(sheets.mark(scores, chosen, pixels), title)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(picture)
+    except OSError as error:
+        raise DataError(f"cannot write {out}: {error.strerror}") from error
+    low, high = figures.interval
+    print(
+        f"{loaded.card.name} ({scores.output}) on {read.info.name}, {split}, n = {figures.n}:"
+        f" top-1 {100 * figures.top1:.2f} % [95 % interval {100 * low:.2f}-{100 * high:.2f} %]"
+    )
+    print(out)

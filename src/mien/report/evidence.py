@@ -1,0 +1,161 @@
+"""What is on record of a run: its folder read, its splits scored, everything checked to belong together.
+
+Answers are read from ``predictions/<split>.parquet`` if they are this model file's on this data, else the model file is
+run and they are written there. Owns that check, and refuses to mix what does not match.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mien import models
+from mien.data import protocol
+from mien.data import table as tables
+from mien.data.table import Table
+from mien.errors import DataError, ModelError, TrainingError
+from mien.evaluate import predictions
+from mien.evaluate.predictions import Predictions
+from mien.models import Card
+from mien.report.comparison import Entry
+from mien.train import recipe as recipes
+from mien.train.folder import RunFolder
+from mien.train.schema import Recipe
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A finished run with the answers of its model file.
+
+    Attributes:
+        run: its folder.
+        recipe: as it was run.
+        state: the content of ``run.json``.
+        history: one mapping a finished epoch; columns as ``history.csv`` has them.
+        card: of its model file.
+        table: the data as the recipe's protocol makes it; None where none was given.
+        mark: what has to stand beside figures of this protocol; "" for honest ones.
+        predictions: split to answers.
+    """
+
+    run: RunFolder
+    recipe: Recipe
+    state: Mapping[str, Any]
+    history: Sequence[Mapping[str, float]]
+    card: Card
+    table: Table | None
+    mark: str
+    predictions: Mapping[str, Predictions]
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """Epochs that each stage ran; by the recipe where the history does not say."""
+        if self.history and "stage" in self.history[0]:
+            ran = [int(row["stage"]) for row in self.history]
+            return tuple(ran.count(stage) for stage in sorted(set(ran)))
+        return tuple(stage.epochs for stage in self.recipe.stages)
+
+    @property
+    def kept(self) -> int | None:
+        """The epoch whose weights are in the model file, from 1."""
+        return self.card.training.get("best_epoch")
+
+
+def gather(folder: str | Path, table: Table | None, splits: Sequence[str]) -> Evidence:
+    """Read a run and score what is not scored yet.
+
+    Args:
+        folder: of a finished run with its model file.
+        table: the data it was trained on, before any protocol; None to live on what was scored before.
+        splits: to score.
+
+    Raises:
+        TrainingError: the folder holds no finished run, or one of other data.
+        ModelError: its model file is missing or damaged.
+        DataError: a split is missing, or has to be scored without a table.
+    """
+    run = RunFolder(folder)
+    state = run.read_state()
+    if state.get("state") != "finished":
+        raise TrainingError(f"{run.path} holds no finished run: mien train RECIPE --data FILE --out {run.path}")
+    recipe = recipes.load(run.recipe)
+    if table and state["data"] != table.fingerprint:
+        raise TrainingError(f"{run.path} was trained on other data than this table of {table.info.name}")
+    if not run.model.exists():
+        raise ModelError(f"{run.model} is missing: mien export {run.path} --data FILE")
+    applied = as_trained(recipe, table) if table else None
+    card = models.read_card(run.model)
+    answers = {split: _answers(run, card, applied, split) for split in splits}
+    return Evidence(run, recipe, state, _history(run), card, applied, mark(recipe), answers)
+
+
+def as_trained(recipe: Recipe, table: Table) -> Table:
+    """A table with the splits that a recipe's protocol asks for."""
+    data = recipe.data
+    return protocol.apply(table, data.protocol, folds=data.folds, fold=data.fold)
+
+
+def mark(recipe: Recipe) -> str:
+    """What has to stand beside figures of a recipe's protocol."""
+    return protocol.mark(recipe.data.protocol)
+
+
+def entry(name: str, table: Table | None, split: str) -> Entry:
+    """What ``mien compare`` compares, from a run folder, a predictions table, or a model by name or file.
+
+    Args:
+        name: of the folder or file.
+        table: to score with; None to live on what was scored before.
+        split: that has to be scored.
+
+    Raises:
+        TrainingError, ModelError, DataError: it is none of these, or has to be scored without a table.
+    """
+    path = Path(name)
+    if path.is_dir():
+        found = gather(path, table, (split,))
+        seconds = found.state.get("seconds")
+        return Entry(name, found.predictions[split], found.recipe.data.protocol, found.state.get("parameters"), seconds)
+    if path.suffix == ".parquet":
+        scored = predictions.read(path)
+        if scored.split != split:
+            raise DataError(f"{path} is about the {scored.split} split: add --split {scored.split}")
+        return Entry(name, scored)
+    model = models.load(name)
+    if table is None:
+        raise DataError(f"{name} has to be scored: add --data FILE")
+    training, data = model.card.training, model.card.recipe.get("data", {})
+    scored = predictions.predict(model, table, split)
+    own = data.get("protocol", "official") if model.card.data.get("fingerprint") == table.fingerprint else None
+    return Entry(name, scored, own, training.get("parameters"), training.get("seconds"))
+
+
+def _answers(run: RunFolder, card: Card, table: Table | None, split: str) -> Predictions:
+    file = run.predictions / f"{split}.parquet"
+    if file.exists():
+        found = predictions.read(file)
+        own = found.provenance.get("graph_sha256") == card.graph_sha256
+        if own and (table is None or found.provenance.get("data_fingerprint") == table.fingerprint):
+            return found
+    if table is None:
+        raise DataError(f"{file} does not hold the answers of {run.model.name}: add --data FILE to have it scored")
+    found = predictions.predict(models.load(run.model), table, split)
+    predictions.write(found, file)
+    return found
+
+
+def _history(run: RunFolder) -> list[dict[str, float]]:
+    """The history with numbers for text; cells that are empty are nan."""
+    try:
+        text = run.history.read_text(encoding="utf-8")
+    except OSError as error:
+        raise TrainingError(f"cannot read {run.history}: {error.strerror}") from error
+    return [{name: float(value or "nan") for name, value in row.items()} for row in csv.DictReader(text.splitlines())]
+
+
+def read_table(path: Path | None) -> Table | None:
+    """The data table of ``--data``, or None."""
+    return tables.read(path) if path else None

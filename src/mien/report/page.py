@@ -1,0 +1,198 @@
+"""The report page: one self-contained HTML file, and its diagrams as PNG beside it.
+
+Owns what is on the page and where it is written; the look is in ``page.html.j2``, where jinja2 escapes every text.
+Nothing on the page is typed in: all figures come from the evidence. Refuses to load anything from a network.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import shlex
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import DataError, TrainingError, require
+from mien.evaluate.metrics import measure
+from mien.report import plots, sections, sheet, views
+from mien.report.evidence import Evidence
+from mien.report.sections import OutputSection
+from mien.report.spread import spread
+from mien.train.views import NAMES
+
+FILE = "report.html"
+_NO_TABLE = "This needs the faces: add --data FILE."
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the page is to be made of.
+
+    Attributes:
+        evidence: of the run; the test split is shown if it was scored.
+        out: folder for the page and its pictures, made if absent.
+        siblings: this and other runs of the same recipe, for the spread over seeds; fewer than two show none.
+        data: path of the table, for the commands on the page.
+        with_views: score the test-time views, which costs thirteen passes over each split.
+        say: told what is being done.
+    """
+
+    evidence: Evidence
+    out: Path
+    siblings: Sequence[Evidence] = ()
+    data: Path | None = None
+    with_views: bool = True
+    say: Callable[[str], None] = lambda doing: None
+
+    @property
+    def split(self) -> str:
+        """The split of the sections that show one: test where it was scored."""
+        return "test" if "test" in self.evidence.predictions else "validation"
+
+    def keep(self, name: str, png: bytes) -> str:
+        """Write a picture beside the page; return it as data URI."""
+        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+        (self.out / f"{slug}.png").write_bytes(png)
+        return _uri(png)
+
+
+def write(request: Request) -> Path:
+    """Write the page of a run.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    jinja = require("jinja2", "train")
+    environment = jinja.Environment(
+        autoescape=True, undefined=jinja.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"percent": _percent, "face": _face}
+    template = environment.from_string((resources.files("mien.report") / "page.html.j2").read_text(encoding="utf-8"))
+    try:
+        request.out.mkdir(parents=True, exist_ok=True)
+        page = template.render(_content(request))
+        (request.out / FILE).write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"cannot write the report to {request.out}: {error.strerror}") from error
+    return request.out / FILE
+
+
+def _content(request: Request) -> dict[str, Any]:
+    evidence, siblings = request.evidence, request.siblings
+    request.say("drawing the diagrams")
+    content = {
+        "e": evidence,
+        "split": request.split,
+        "headline": [
+            (name, measure(scores)) for name, answers in evidence.predictions.items() for scores in answers.scores
+        ],
+        "data": sections.data_section(evidence.table) if evidence.table else None,
+        "parts": sections.recipe_parts(evidence.recipe),
+        "stages": sections.stage_rows(evidence.recipe),
+        "recipe_text": evidence.run.recipe.read_text(encoding="utf-8"),
+        "curves": request.keep("curves", plots.curves(evidence.history, evidence.stages, evidence.kept)),
+        "outputs": [_output(section, request) for section in sections.output_sections(evidence, request.split)],
+        "coverages": sections.COVERAGES,
+        "deduplicated": sections.deduplicated_section(evidence),
+        "spreads": [s for name in evidence.predictions for s in spread(siblings, name)] if len(siblings) > 1 else [],
+        "throughput": _throughput(evidence),
+        "commands": _commands(request),
+    }
+    return content | _faces(request) | _views(request)
+
+
+def _output(section: OutputSection, request: Request) -> dict[str, Any]:
+    name = section.figures.label_set
+    before, after = section.bins
+    panels = {
+        "before (temperature 1)": (before, section.ece[0]),
+        f"after (temperature {section.temperature:.3g})": (after, section.ece[1]),
+    }
+    labels = section.scores.labels
+    return {
+        "section": section,
+        "confusion": request.keep(f"confusion-{name}", plots.confusion(section.confusion, labels, name)),
+        "reliability": request.keep(f"reliability-{name}", plots.reliability(panels, name)),
+        "coverage": request.keep(f"coverage-{name}", plots.coverage(section.coverage, name)),
+    }
+
+
+def _faces(request: Request) -> dict[str, Any]:
+    """Mistakes and heat maps; both need the table."""
+    evidence, split = request.evidence, request.split
+    if evidence.table is None:
+        return {"mistakes": {}, "heat": [], "heat_reason": _NO_TABLE}
+    wrong = {}
+    for scores in evidence.predictions[split].scores:
+        wrong[scores.label_set] = faces = sections.mistakes(evidence, split, scores)
+        if faces:
+            title = f"{evidence.run.path.name}: most confident mistakes, {scores.label_set}, {split}"
+            request.keep(f"mistakes-{scores.label_set}", sheet.draw(faces, title))
+    request.say("asking where the network looks")
+    try:
+        heat = sections.heat_sections(evidence, split)
+    except TrainingError as error:
+        return {"mistakes": wrong, "heat": [], "heat_reason": str(error)}
+    for section in heat:
+        faces = [replace(face, pixels=over) for face, over in zip(section.faces, section.overlays, strict=True)]
+        title = f"{evidence.run.path.name}: where the network looks, {section.label_set}, {split}"
+        request.keep(f"heatmaps-{section.label_set}", sheet.draw(faces, title))
+    return {"mistakes": wrong, "heat": heat, "heat_reason": ""}
+
+
+def _views(request: Request) -> dict[str, Any]:
+    evidence = request.evidence
+    if evidence.table is None:
+        return {"views": [], "views_reason": _NO_TABLE}
+    if not request.with_views:
+        return {"views": [], "views_reason": "Not scored: the page was made with --no-views."}
+    found = []
+    for split in evidence.predictions:
+        request.say(f"scoring {split} with test-time views")
+        found += views.compare(evidence.run, evidence.recipe, evidence.table, split)
+    refused = [view for view in NAMES if view not in {line.view for line in found}]
+    reason = f"This network does not take faces of other sizes, so not {', '.join(refused)}." if refused else ""
+    return {"views": found, "views_reason": reason}
+
+
+def _throughput(evidence: Evidence) -> float | None:
+    """Images a second in training: the run's own record, else the mean of its epochs, else None."""
+    if evidence.state.get("images_per_second"):
+        return float(evidence.state["images_per_second"])
+    rates = [row["images_per_second"] for row in evidence.history if "images_per_second" in row]
+    return statistics.mean(rates) if rates else None
+
+
+def _commands(request: Request) -> list[str]:
+    evidence, out = request.evidence, request.out
+    run, table = evidence.run.path, str(request.data) if request.data else "FILE"
+    report = ["mien", "report", str(run), "--data", table]
+    report += ["--test"] if "test" in evidence.predictions else []
+    report += [] if request.with_views else ["--no-views"]
+    report += [] if out == run / "report" else ["-o", str(out)]
+    train = ["mien", "train", str(evidence.run.recipe), "--data", table, "--out", f"{run}-again"]
+    return [shlex.join(train), shlex.join(report)]
+
+
+def _percent(share: float, digits: int = 2) -> str:
+    return f"{100 * share:.{digits}f}"
+
+
+def _face(pixels: NDArray[np.uint8]) -> str:
+    """A picture as data URI."""
+    return _uri(cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes())
+
+
+def _uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()

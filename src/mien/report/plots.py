@@ -1,0 +1,230 @@
+"""The diagrams of the report as PNG: learning curves, confusion matrix, reliability, accuracy against coverage.
+
+Owns how numbers look. Colours are Okabe and Ito's, which colour-blind readers tell apart, and no meaning hangs on a
+colour alone. Draws on matplotlib's ``Figure`` and never touches pyplot, so that no global state is left. Refuses to
+measure.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import require
+from mien.evaluate.coverage import Coverage
+from mien.evaluate.reliability import Bin
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
+INK, FAINT, BAND = "#222222", "#8a8a8a", "#f1f3f5"
+_LINES = ((BLUE, "-"), (VERMILLION, "--"), (GREEN, "-."), (PURPLE, ":"))
+_DPI = 180
+#: Bins of fewer faces than this are drawn as outlines: their accuracy is mostly luck.
+_FEW = 10
+
+
+def curves(history: Sequence[Mapping[str, float]], stages: Sequence[int], kept: int | None) -> bytes:
+    """Loss, validation top-1 and learning rate over the epochs.
+
+    Args:
+        history: one mapping a finished epoch, as ``history.csv`` has it; columns that are missing are left out.
+        stages: epochs that each stage ran.
+        kept: the epoch whose weights were kept, from 1; None marks none.
+
+    Returns:
+        A PNG.
+    """
+    names = list(history[0])
+    panels = [("loss", [n for n in names if n == "loss" or n.startswith("validation_loss")])]
+    panels.append(("validation top-1, %", [n for n in names if n.startswith("validation_top1")]))
+    panels.append(("learning rate", [n for n in names if n == "learning_rate"]))
+    panels = [(title, columns) for title, columns in panels if columns]
+    figure = _figure(9.6, 2.1 * len(panels) + 0.5)
+    for place, (axes, (title, columns)) in enumerate(
+        zip(np.atleast_1d(figure.subplots(len(panels), 1, sharex=True)), panels, strict=True)
+    ):
+        epochs = [row["epoch"] for row in history]
+        for name, (colour, style) in zip(columns, _LINES, strict=False):
+            scale = 100 if "top1" in name else 1
+            values = [scale * row[name] for row in history]
+            label = name.replace("validation_top1_", "").replace("validation_loss_", "validation, ")
+            axes.plot(
+                epochs, values, style, color=colour, lw=1.6, label="training" if name == "loss" else literal(label)
+            )
+        if title == "learning rate" and min(row["learning_rate"] for row in history) > 0:
+            axes.set_yscale("log")
+        _mark_stages(axes, stages, kept, named=place == 0)
+        axes.set_ylabel(title)
+        if len(columns) > 1:
+            axes.legend(framealpha=0.9, edgecolor="none", loc="lower right" if "top-1" in title else "upper right")
+        _plain(axes)
+    lowest = figure.axes[-1]
+    lowest.set_xlabel("epoch")
+    lowest.set_xlim(0.5, max(len(history), 2) + 0.5)
+    lowest.locator_params(axis="x", integer=True)
+    return png(figure)
+
+
+def _mark_stages(axes: Axes, stages: Sequence[int], kept: int | None, *, named: bool) -> None:
+    """Every second stage on a band, the kept epoch as a line; their names above the first panel."""
+    start = 0.5
+    for number, epochs in enumerate(stages):
+        if number % 2:
+            axes.axvspan(start, start + epochs, color=BAND, zorder=0)
+        if number:
+            axes.axvline(start, color=FAINT, lw=0.8)
+        if named:
+            place = (start + epochs / 2, 1.02)
+            axes.text(*place, f"stage {number + 1}", transform=axes.get_xaxis_transform(), ha="center", color=INK)
+        start += epochs
+    if kept is not None:
+        axes.axvline(kept, color=INK, lw=1, ls=(0, (2, 2)))
+        if named:
+            right = kept > sum(stages) / 2
+            axes.annotate(
+                f"kept: epoch {kept}",
+                (kept, 0.5),
+                xycoords=axes.get_xaxis_transform(),
+                xytext=(-5 if right else 5, 0),
+                textcoords="offset points",
+                ha="right" if right else "left",
+                color=INK,
+            )
+
+
+def confusion(counts: NDArray[np.integer], labels: Sequence[str], title: str) -> bytes:
+    """A confusion matrix: shade and percentage by row, counts beneath.
+
+    Args:
+        counts: (K, K), true labels down, predicted labels across.
+        labels: of rows and columns.
+        title: above the matrix.
+
+    Returns:
+        A PNG.
+    """
+    names = [literal(label) for label in labels]
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    side = 0.5 * len(labels) + 1.0
+    figure = _figure(max(side, 3.4), max(side, 3.4))
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    middle: Any = {"ha": "center", "va": "center"}
+    for (row, column), count in np.ndenumerate(counts):
+        if not totals[row]:
+            continue
+        colour = "white" if shares[row, column] > 0.55 else INK
+        axes.text(column, row - 0.11, f"{100 * shares[row, column]:.0f}", color=colour, fontsize=9, **middle)
+        axes.text(column, row + 0.27, f"{count:,}", color=colour, fontsize=6.5, **middle)
+    axes.set_xticks(range(len(labels)), names, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(labels)), names)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title(literal(title))
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return png(figure)
+
+
+def reliability(panels: Mapping[str, tuple[Sequence[Bin], float]], title: str) -> bytes:
+    """Reliability diagrams side by side, how many faces each bin has beneath.
+
+    Args:
+        panels: what each shows, as in ``"before"``, to its bins and its calibration error.
+        title: above all.
+
+    Returns:
+        A PNG.
+    """
+    figure = _figure(2.6 * len(panels) + 0.4, 3.7)
+    grid: Any = figure.subplots(2, len(panels), squeeze=False, sharex=True, sharey="row", height_ratios=(3, 1))
+    for column, (name, (bins, error)) in enumerate(panels.items()):
+        upper, lower = grid[0, column], grid[1, column]
+        filled = [b for b in bins if b.n]
+        middles = [(b.low + b.high) / 2 for b in filled]
+        width = bins[0].high - bins[0].low
+        accuracy = [b.accuracy for b in filled]
+        colours = [SKY if b.n >= _FEW else "none" for b in filled]
+        upper.bar(middles, accuracy, width * 0.88, color=colours, edgecolor=SKY, lw=0.8)
+        upper.plot([0, 1], [0, 1], color=FAINT, lw=1, ls="--", label="perfect")
+        confidences = [b.confidence for b in filled]
+        for b in filled:
+            if b.n >= _FEW:
+                upper.vlines(b.confidence, b.accuracy, b.confidence, color=VERMILLION, lw=1.2)
+        upper.plot(confidences, confidences, "o", ms=3, color=VERMILLION, label="mean confidence")
+        upper.set_title(f"{name}\nECE {error:.4f}")
+        lower.bar(middles, [b.n for b in filled], width * 0.94, color=FAINT)
+        lower.set_xlabel("confidence")
+        upper.set_xlim(0, 1)
+        upper.set_ylim(0, 1)
+        for axes in (upper, lower):
+            _plain(axes)
+    grid[0, 0].set_ylabel("share that is right")
+    grid[1, 0].set_ylabel("faces")
+    handles, names = grid[0, 0].get_legend_handles_labels()
+    patches = require("matplotlib.patches", "tables")
+    handles.append(patches.Patch(color=SKY))
+    names.append(f"accuracy (outline: under {_FEW} faces)")
+    figure.legend(handles, names, loc="outside lower center", ncol=3, frameon=False, fontsize=8)
+    figure.suptitle(literal(title))
+    return png(figure)
+
+
+def coverage(found: Coverage, title: str) -> bytes:
+    """Accuracy against the share of faces that are answered, the surest first; some thresholds marked.
+
+    Returns:
+        A PNG.
+    """
+    figure = _figure(4.6, 3.2)
+    axes = figure.subplots()
+    shares = np.arange(1, len(found.accuracy) + 1) / len(found.accuracy)
+    shown = shares >= min(0.02, shares[-1])  # the first handful of faces say little and swing wildly
+    axes.plot(100 * shares[shown], 100 * found.accuracy[shown], color=BLUE, lw=1.8)
+    for share in (0.25, 0.5, 0.75, 1.0):
+        _, accuracy, threshold = found.at(share)
+        axes.plot(100 * share, 100 * accuracy, "o", ms=4, color=VERMILLION)
+        note = f"{100 * accuracy:.1f} %\nsure ≥ {threshold:.2f}"
+        axes.annotate(note, (100 * share, 100 * accuracy), (-4, -5), textcoords="offset points", ha="right", va="top")
+    low = 100 * found.accuracy[shown].min()
+    axes.set_ylim(max(0, low - 0.35 * (101 - low)), 101)
+    axes.set_xlim(0, 102)
+    axes.set_xticks(range(0, 101, 25))
+    axes.set_xlabel("faces answered, %")
+    axes.set_ylabel("accuracy on them, %")
+    axes.set_title(f"{literal(title)}\nAURC {found.aurc:.4f}")
+    _plain(axes)
+    return png(figure)
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure_module = require("matplotlib.figure", "tables")
+    return figure_module.Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
+
+
+def _plain(axes: Axes) -> None:
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.grid(axis="y", color="#e3e3e3", lw=0.6)
+    axes.set_axisbelow(True)
+
+
+def literal(text: str) -> str:
+    """Text from outside as it stands: matplotlib would take what lies between dollar signs for mathematics."""
+    return text.replace("$", r"\$")
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as the bytes of a PNG, the same bytes for the same figure."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,135 @@
+"""What test-time views are worth: the network of a run alone, with its mirror image, and with ten crops.
+
+The answers are kept as predictions tables in the run folder, one a split and view, so that their figures can be
+recomputed without the network. A choice among the views belongs to validation. Refuses to fit temperatures: the
+exporter does that for the view it packs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.special import softmax
+from torch import nn
+
+from mien.data.table import Table
+from mien.errors import DataError, RecipeError
+from mien.evaluate import predictions
+from mien.evaluate.metrics import Figures, measure
+from mien.evaluate.predictions import Predictions, Scores
+from mien.evaluate.significance import McNemar, mcnemar
+from mien.train import networks
+from mien.train.folder import RunFolder
+from mien.train.run import score
+from mien.train.schema import Recipe
+from mien.train.views import NAMES, Views
+
+SINGLE = "single"
+
+
+@dataclass(frozen=True)
+class ViewFigures:
+    """One view on one split and output: its figures, and the paired test against the single view."""
+
+    split: str
+    view: str
+    figures: Figures
+    against_single: McNemar | None
+
+
+def compare(run: RunFolder, recipe: Recipe, table: Table, split: str) -> list[ViewFigures]:
+    """Score a split with every view that the network takes; what was scored before is read.
+
+    Args:
+        run: with its best weights.
+        recipe: of the run.
+        table: as the run's protocol makes it.
+        split: validation, or test where the caller was asked to.
+
+    Raises:
+        TrainingError: the best weights are missing.
+        DataError: the table lacks the split.
+    """
+    weights = hashlib.sha256(run.best.read_bytes()).hexdigest() if run.best.exists() else ""
+    expected = {"weights_sha256": weights, "data_fingerprint": table.fingerprint}
+    files = {view: run.predictions / f"{split}-{view}.parquet" for view in (SINGLE, *NAMES)}
+    kept = {view: _kept(file, expected) for view, file in files.items()}
+    if None in kept.values():
+        kept |= _score(run, recipe, table, split, expected, [view for view, found in kept.items() if found is None])
+    single = kept[SINGLE]
+    assert single is not None  # a network that does not take its own faces raises
+    found = []
+    for position, alone in enumerate(single.scores):
+        for view, answers in kept.items():
+            if answers is not None:
+                scores = answers.scores[position]
+                test = mcnemar(_hits(scores), _hits(alone)) if view != SINGLE else None
+                found.append(ViewFigures(split, view, measure(scores), test))
+    return found
+
+
+def _kept(file: object, expected: dict[str, str]) -> Predictions | None:
+    try:
+        found = predictions.read(str(file))
+    except DataError:
+        return None
+    return found if expected.items() <= dict(found.provenance).items() else None
+
+
+def _hits(scores: Scores) -> np.ndarray:
+    part = scores.labelled()
+    return part.probabilities.argmax(axis=1) == part.truth
+
+
+def _score(
+    run: RunFolder, recipe: Recipe, table: Table, split: str, expected: dict[str, str], views: list[str]
+) -> dict[str, Predictions | None]:
+    """Let the network answer; a view that its backbone does not take is None."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = networks.restore(run)
+    part = table.split(split)
+    pixels = part_pixels(part, recipe)
+    found: dict[str, Predictions | None] = {}
+    for view in views:
+        viewed: nn.Module = network if view == SINGLE else Views(network, view)  # pyright: ignore[reportArgumentType]
+        try:
+            logits = score(viewed.to(device), pixels, device)
+        except (RuntimeError, AssertionError, ValueError, RecipeError):
+            if view == SINGLE:
+                raise
+            found[view] = None
+            continue
+        answers = _as_predictions(part, split, view, logits, expected)
+        predictions.write(answers, run.predictions / f"{split}-{view}.parquet")
+        found[view] = answers
+    return found
+
+
+def part_pixels(part: Table, recipe: Recipe) -> torch.Tensor:
+    """The faces of a table as a recipe's network takes them: uint8 (N, C, S, S)."""
+    grey = recipe.data.channels == 1
+    pictures = torch.from_numpy(part.pictures(recipe.data.size, grey=grey))
+    return pictures.unsqueeze(1) if grey else pictures.permute(0, 3, 1, 2)
+
+
+def _as_predictions(
+    part: Table, split: str, view: str, logits: dict[str, torch.Tensor], expected: dict[str, str]
+) -> Predictions:
+    scores = tuple(
+        Scores(
+            name,
+            name,
+            part.label_sets[name],
+            part.rows,
+            part.truth(name),
+            part.unfiltered_truth(name),
+            softmax(rows.float().cpu().numpy(), axis=1),
+        )
+        for name, rows in logits.items()
+    )
+    outputs = {s.output: {"labels": list(s.labels), "temperature": 1.0} for s in scores}
+    provenance = {"model": f"weights, {view}", "data": part.info.name, **expected, "outputs": outputs}
+    return Predictions(split, provenance, scores)

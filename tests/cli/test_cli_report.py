@@ -1,0 +1,115 @@
+"""mien report, compare and sheet as a user runs them, in processes of their own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pattern_pictures import pattern
+
+pytestmark = pytest.mark.slow
+
+RECIPE = """
+name: tiny
+description: for tests
+heads: [{label_set: ferplus}, {label_set: fer2013}]
+network: {widths: [8, 16], depths: [1, 1]}
+stages: [{epochs: 3, learning_rate: 0.05, batch_size: 20}]
+"""
+
+
+def mien(*arguments: object, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("mien")), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, patterns_path) -> Path:
+    """Two runs of one recipe."""
+    path = tmp_path_factory.mktemp("report")
+    (path / "tiny.yaml").write_text(RECIPE)
+    for seed in (1, 2):
+        mien("train", "tiny.yaml", "--data", patterns_path, "--set", f"seed={seed}", "--out", f"seed{seed}", cwd=path)
+    return path
+
+
+def test_one_page_for_each_run(folder, patterns_path):
+    done = mien("report", "seed1", "seed2", "--data", patterns_path, "--no-views", cwd=folder)
+    assert done.stdout.split() == ["seed1/report/report.html", "seed2/report/report.html"]
+    for name in done.stdout.split():
+        text = (folder / name).read_text(encoding="utf-8")
+        assert "mean ± standard deviation" in text
+        assert "the test split was not scored" in text
+    assert not (folder / "seed1" / "predictions" / "test.parquet").exists()
+
+
+def test_the_test_split_only_when_asked_for_and_elsewhere(folder, patterns_path):
+    mien("report", "seed1", "--data", patterns_path, "--test", "-o", "elsewhere", cwd=folder)
+    assert "scored the test split" in (folder / "elsewhere" / "report.html").read_text(encoding="utf-8")
+    assert (folder / "seed1" / "predictions" / "test.parquet").exists()
+
+
+def test_compare_ranks_runs_tables_and_models(folder, patterns_path):
+    ask = ("compare", "seed1", "seed2/model.onnx", "default", "--data", patterns_path)
+    text = mien(*ask, "--markdown", cwd=folder).stdout
+    assert "**patterns, validation, fer2013 labels**" in text
+    rows = [line.split("|")[1:-1] for line in text.split("fer2013 labels**")[1].strip().splitlines()]
+    assert len({len(row) for row in rows}) == 1
+    top1 = [float(row[2]) for row in rows[2:]]
+    assert top1 == sorted(top1, reverse=True)
+    assert [row[9].strip() == "best" for row in rows[2:]] == [True, False, False]
+    drawn = mien(*ask, cwd=folder).stdout  # 80 columns, since it is no terminal
+    assert "p (Holm)" in drawn
+    assert "seed2/model.onnx" in drawn
+    assert f"{top1[0]:.2f}" in drawn
+
+
+def test_faults_are_one_line(folder, patterns_path):
+    mien("evaluate", "default", "--data", patterns_path, "--predictions", "v.parquet", cwd=folder)
+    mien("evaluate", "default", "--data", patterns_path, "--split", "test", "--predictions", "t.parquet", cwd=folder)
+    for arguments, words in [
+        (("report", "absent", "--data", patterns_path), "no finished run"),
+        (("report", "seed1", "seed1", "--data", patterns_path), "twice"),
+        (("report", "seed1", "--data", "absent.parquet"), "does not exist"),
+        (("compare", "seed1", "--data", patterns_path), "at least two"),
+        (("compare", "v.parquet", "t.parquet"), "--split test"),
+        (("compare", "seed1", "nonsense", "--data", patterns_path), "no model 'nonsense'"),
+        (("sheet", "nonsense", "--data", patterns_path), "no model 'nonsense'"),
+    ]:
+        stderr = mien(*arguments, cwd=folder, code=2).stderr
+        assert words in stderr
+        assert len(stderr.strip().splitlines()) == 1
+
+
+def test_a_sheet_of_unseen_class_folders(folder):
+    rng = np.random.default_rng(0)
+    for split in ("train", "valid", "test"):  # the layout of MMA
+        for number, label in enumerate(("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")):
+            place = folder / "MMA" / split / label
+            place.mkdir(parents=True)
+            for copy in range(5):
+                cv2.imwrite(str(place / f"{copy}.png"), pattern(number, rng))
+    mien("data", "import", "folder", "MMA", "-o", "mma.parquet", cwd=folder)
+    ask = ("sheet", "seed1/model.onnx", "--data", "mma.parquet", "--split", "test", "--faces", 14)
+    out = mien(*ask, "-o", "out/sheet.png", cwd=folder).stdout
+    assert "n = 35: top-1" in out
+    assert "95 % interval" in out
+    first = (folder / "out" / "sheet.png").read_bytes()
+    mien(*ask, "-o", "again.png", cwd=folder)
+    mien(*ask, "-o", "other.png", "--seed", 1, cwd=folder)
+    assert (folder / "again.png").read_bytes() == first != (folder / "other.png").read_bytes()
+
+
+def test_a_table_of_other_labels_is_refused_by_name(folder):
+    for label in ("bored", "glad"):
+        place = folder / "moods" / label
+        place.mkdir(parents=True)
+        for number in range(6):
+            cv2.imwrite(str(place / f"{number}.png"), np.full((48, 48), 20 * number, np.uint8) + len(label))
+    mien("data", "import", "folder", "moods", "-o", "moods.parquet", "--labels", "bored,glad", cwd=folder)
+    assert "does not know bored" in mien("sheet", "default", "--data", "moods.parquet", cwd=folder, code=2).stderr
