@@ -38,10 +38,9 @@ def trained(folder: Path, data: Path, processes: int, **values: object) -> RunFo
     return RunFolder(folder / "runs" / "two")
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "sigmoid"])
-def test_two_processes_take_the_gradient_of_one(patterns_path, tmp_path, loss):
+def test_two_processes_take_the_gradient_of_one(patterns_path, tmp_path):
     """One step of plain SGD at rate 1 with batch norm fixed: what the weights lose is the gradient."""
-    values = {"seed": 1, "loss": loss, "dropout": 0.0, "stage": ONE_STEP}
+    values = {"seed": 1, "loss": "sigmoid", "dropout": 0.0, "stage": ONE_STEP}
     one, two = (trained(tmp_path / str(n), patterns_path, n, **values) for n in (1, 2))
     assert two.read_state()["environment"]["processes"] == 2
     a, b = (folder.load(folder.last)["network"] for folder in (one, two))

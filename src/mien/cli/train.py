@@ -46,10 +46,11 @@ def train(
     fabric = hardware.fabric(spec.precision, accelerator, devices, nodes)
     fabric.launch()
     faces = table.read(data)
-    if protocol.mark(spec.data.protocol):
-        console.print(f"protocol {spec.data.protocol} is {protocol.mark(spec.data.protocol)}", soft_wrap=True)
+    mark = protocol.mark(spec.data.protocol)
     try:
         with Display(console, spec.epochs) as display:
+            if mark:
+                display.say(f"protocol {spec.data.protocol} is {mark}")
             finished = run.train(
                 spec, faces, folder, resume=resume, report=display.step, say=display.say, fabric=fabric
             )
@@ -59,10 +60,14 @@ def train(
     if not fabric.is_global_zero:
         return
     model = package.package(finished, faces, finished.model)
+    copied = finished.read_state()["validation_trained_on"]
     for name, output in model.card.outputs.items():
         figures = output.metrics["validation"]
         low, high = figures["interval95"]
-        console.print(f"{name}: validation top-1 {figures['top1']} % [{low}, {high}], n = {figures['n']}")
+        said = f"{name}: validation top-1 {figures['top1']} % [{low}, {high}], n = {figures['n']}"
+        display.say(said + (f" ({mark.partition(':')[0]})" if mark else ""))
+    if copied:
+        display.say(f"{copied:.1%} of the validation faces have an identical copy in training")
     print(finished.model)
 
 

@@ -105,9 +105,11 @@ def _resample(faces: Tensor, spec: Augmentation, generator: torch.Generator) -> 
     shift_x, shift_y = (2 * spec.shift + room) * draw(), (2 * spec.shift + room) * draw()
     mirror = torch.where(draw() < 0, -1.0, 1.0) if spec.flip else torch.ones_like(angle)
     cos, sin = torch.cos(angle) * scale * window, torch.sin(angle) * scale * window
-    rows = torch.stack([cos * mirror, -sin, shift_x, sin * mirror, cos, shift_y], dim=1)
-    grid = F.affine_grid(rows.view(n, 2, 3), [n, 1, side, side], align_corners=False)
-    return F.grid_sample(faces, grid, padding_mode="border", align_corners=False)
+    rows = torch.stack([cos * mirror, -sin, shift_x, sin * mirror, cos, shift_y], dim=1).view(n, 2, 3, 1, 1)
+    # What affine_grid computes, to the bit on a CPU, where its small matrix products take 20 times as long.
+    centres = torch.linspace(-1, 1, side, device=faces.device) * (side - 1) / side
+    grid = (rows[:, :, 0] * centres + rows[:, :, 1] * centres.view(side, 1)).add_(rows[:, :, 2])
+    return F.grid_sample(faces, grid.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)
 
 
 def _recolor(faces: Tensor, spec: Augmentation, generator: torch.Generator) -> Tensor:

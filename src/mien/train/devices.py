@@ -15,6 +15,9 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+
+from mien.errors import TrainingError
 
 
 def fabric(precision: str = "auto", accelerator: str = "auto", devices: str | int = 1, nodes: int = 1) -> Fabric:
@@ -25,8 +28,15 @@ def fabric(precision: str = "auto", accelerator: str = "auto", devices: str | in
         accelerator: ``auto``, ``cpu``, ``cuda``, ``mps``.
         devices: how many, a list as in ``"0,1"``, or ``"auto"`` for all; on ``cpu`` the number of processes.
         nodes: machines, started as Lightning's users start them.
+
+    Raises:
+        TrainingError: there are no such devices here.
     """
-    return Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=_precision(precision))
+    try:
+        return Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=_precision(precision))
+    except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
+        reason = " ".join(str(error).split())
+        raise TrainingError(f"cannot train on {accelerator} with devices {devices}: {reason}") from error
 
 
 def environment(fabric: Fabric) -> dict[str, Any]:

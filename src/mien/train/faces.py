@@ -44,12 +44,12 @@ class Faces:
 
     def batch(self, indices: Tensor, device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:
         """Pixels in 0-1, float (n, C, size, size), and targets by label set, float (n, K), of some faces."""
-        pixels = self.pixels[indices.to(self.pixels.device)].to(device)
+        pixels = self.pixels.index_select(0, indices.to(self.pixels.device)).to(device)
         return pixels.float() / 255, {name: rows[indices] for name, rows in self.targets.items()}
 
     def labelled(self, indices: Tensor) -> dict[str, Tensor]:
         """How many of some faces have a label, by label set; scalars."""
-        return {name: rows[indices].sum() for name, rows in self.targets.items()}
+        return {name: rows[indices].sum(dim=1).sum() for name, rows in self.targets.items()}
 
 
 def labels(table: Table, recipe: Recipe) -> dict[str, tuple[str, ...]]:

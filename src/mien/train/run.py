@@ -169,6 +169,7 @@ class _Run:
             data_official=self.table.info.official,
             labels=self.labels,
             faces={"train": len(self.train_faces), "validation": len(self.validation_faces)},
+            validation_trained_on=round(protocol.share_trained_on(self.table), 4),
             parameters=networks.parameters(self.network),
             weights=self.started.to_dict() if self.started else None,
             started=_now(),

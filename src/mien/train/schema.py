@@ -169,7 +169,8 @@ class Head(_Part):
     targets: Literal["soft", "majority"] = "soft"
     """``soft``: what the table says, vote shares and the mean of merged copies; ``majority``: its most likely label."""
     loss: Literal["cross_entropy", "focal", "sigmoid"] = "cross_entropy"
-    """``focal`` (Lin et al. 2017); ``sigmoid``: binary cross-entropy of each label by itself."""
+    """``focal`` (Lin et al. 2017); ``sigmoid``: binary cross-entropy of each label by itself. The model file answers
+    with a calibrated softmax after any of them."""
     focal_gamma: NotNegative = 2.0
     label_smoothing: Fraction = 0.0
     class_weights: Literal["none", "balanced"] = "none"
