@@ -116,3 +116,19 @@ def test_an_error_is_one_line_and_exit_code_2(
     assert captured.err == f"mien: {tmp_path / 'bad.csv'}, line 2: 3 pixels, expected 2,304 (48x48)\n"
     assert captured.out == ""
     assert not out.exists()
+
+
+def test_import_parquet(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    images = [cv2.imencode(".png", np.full((8, 8), k, np.uint8))[1].tobytes() for k in range(40)]
+    columns = {"img": images, "kind": [k % 2 for k in range(40)], "part": ["train"] * 30 + ["dev"] * 10}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    options = ("--image", "img", "--label", "kind", "--split", "part", "--labels", "cat,dog", "--label-set", "pets")
+    text = run("import", "parquet", tmp_path / "a.parquet", "-o", tmp_path / "t.parquet", "--name", "zoo", *options)
+    assert "zoo: pets labels" in text
+    assert "dog" in text
+    table = read(tmp_path / "t.parquet")
+    assert (table.info.name, table.info.label_set, table.info.labels) == ("zoo", "pets", ("cat", "dog"))
+    assert (table.splits == "validation").sum() == 10

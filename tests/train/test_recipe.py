@@ -55,6 +55,7 @@ def test_all_faults_are_reported_at_once_with_the_nearest_key():
         ("stages: [{epochs: 1, learning_rate: 1, augmentation: {hue: 0.1}}]", "rgb"),
         ("data: {mean: [0.1, 0.2, 0.3]}", "give 1 or 1"),
         ("data: {protocol: kfold, fold: 10}", "below folds"),
+        ("data: {protocol: oversample-before-split}", "merge_copies"),
         ("network: {kind: timm}", "network.name: Field required"),
         ("network: {kind: timm, name: a, weights: {}}", "exactly one"),
         ("network: {kind: timm, name: a, weights: {hub: a, run: b}}", "hub and run"),

@@ -297,7 +297,8 @@ def test_mapped_pictures_give_the_weights_that_pictures_in_memory_give(finished,
 @pytest.mark.parametrize("protocol", ["paper", "kfold", "oversample-before-split"])
 def test_protocols_decide_what_is_trained_and_validated(patterns, tmp_path, protocol):
     stages = [{"epochs": 1, "learning_rate": 0.1, "batch_size": 20}]
-    state = run.train(spec(stages=stages, data={"protocol": protocol}), patterns, tmp_path / "run").read_state()
+    data = {"protocol": protocol, "merge_copies": False}
+    state = run.train(spec(stages=stages, data=data), patterns, tmp_path / "run").read_state()
     assert state["protocol"] == protocol
     assert not state["data_official"]
     expected = {"paper": (140, 70), "kfold": (126, 14), "oversample-before-split": (168, 43)}[protocol]

@@ -86,6 +86,47 @@ def import_folder(
     _summarise(output)
 
 
+@imports.command("parquet")
+def import_parquet(
+    source: Annotated[Path, typer.Argument(help="Parquet file with a column of encoded pictures.")],
+    output: Out,
+    image: Annotated[str, typer.Option(help="Column of the pictures: bytes, or a struct of bytes and path.")] = "image",
+    label: Annotated[str, typer.Option(help="Column of the labels: numbers or names.")] = "label",
+    split: Annotated[
+        str | None, typer.Option(help="Column of the splits; else split, and without one they are dealt.")
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Names in order (a,b,c) or a file with one a line; else those that the file carries."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The data set's name; else the file's.")] = None,
+    label_set: Annotated[str | None, typer.Option(help="Its label set's name; else the data set's.")] = None,
+    validation: Validation = 0.1,
+    test: Annotated[float, typer.Option(help="Share of the rows for test where the file has no splits.")] = 0.1,
+    seed: Seed = 0,
+) -> None:
+    """Import any Parquet file of labelled pictures, as from Hugging Face.
+
+    mien data import parquet pictures.parquet -o table.parquet
+    """
+    from mien.data import class_folders, parquet
+
+    with _progress("reading pictures") as progress:
+        parquet.import_parquet(
+            source,
+            output,
+            columns=parquet.Columns(image, label, split),
+            labels=class_folders.read_labels(labels) if labels else None,
+            name=name,
+            label_set=label_set,
+            validation=validation,
+            test=test,
+            seed=seed,
+            progress=progress,
+        )
+    _summarise(output)
+
+
 @app.command("describe")
 def describe(file: TableFile, output: Folder = None, as_json: AsJson = False) -> None:
     """Count the pictures per split and class; with -o also draw the distribution and faces of each class."""

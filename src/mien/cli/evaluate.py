@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mien.evaluate.metrics import Figures
 
 LEDGER_COLUMNS = ("date", "model", "graph_sha256", "data_fingerprint", "label_set", "n", "top1", "why")
+#: Besides ``official``, the protocols that a model file can be measured by, and the split each is about.
+_PROTOCOLS = (("deduplicated", "test"), ("paper", "validation"))
 
 
 class Split(StrEnum):
@@ -34,6 +36,9 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="An installed model's name, or a model file.")],
     data: Annotated[Path, typer.Option("--data", help="The data table, from mien data import.")],
     split: Annotated[Split, typer.Option("--split", help="Which faces.")] = Split.validation,
+    protocol: Annotated[
+        str, typer.Option("--protocol", help="official, deduplicated (test), or paper (validation).")
+    ] = "official",
     predictions: Annotated[Path | None, typer.Option("--predictions", help="Where the predictions table goes.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     ledger: Annotated[
@@ -44,15 +49,21 @@ def evaluate(
 ) -> None:
     """Measure a model file: top-1 with interval, balanced accuracy, macro-F1, per class, calibration error."""
     from mien import models
+    from mien.data import protocol as protocols
     from mien.data import table
     from mien.evaluate import metrics
     from mien.evaluate import predictions as tables
 
-    if ledger and (split != Split.test or not why):
-        raise DataError("--ledger keeps test figures and their reason: add --split test --why 'REASON'")
+    mark = protocols.mark(protocol)
+    _check(protocol, split, record, ledger, why)
     loaded = models.load(model)
-    scored = tables.predict(loaded, table.read(data), str(split))
-    name = f"{loaded.path.stem}-{scored.provenance['data']}-{split}.parquet"
+    source = table.read(data)
+    applied = protocols.apply(source, protocol)
+    scored = tables.predict(loaded, applied, str(split))
+    about = {"source_fingerprint": source.fingerprint, "protocol": protocol, "mark": mark}
+    scored = replace(scored, provenance={**scored.provenance, **about})
+    kind = "" if protocol == "official" else f"-{protocol}"
+    name = f"{loaded.path.stem}-{scored.provenance['data']}-{split}{kind}.parquet"
     target = predictions or Path("predictions") / name
     tables.write(scored, target)
     figures = [metrics.measure(s) for s in scored.scores]
@@ -61,20 +72,37 @@ def evaluate(
 
         record_metrics(loaded.path, str(split), {f.output: f for f in figures})
     if ledger:
-        _append(ledger, scored.provenance, figures, why)
+        _append(ledger, scored.provenance, figures, why if protocol == "official" else f"{protocol}: {why}")
     if as_json:
         print(json.dumps({"split": split, **scored.provenance, "figures": [asdict(f) for f in figures]}, indent=2))
         return
     console = Console()
     for measured in figures:
-        _print(console, measured, split)
+        _print(console, measured, split if protocol == "official" else f"{split}, {protocol}", mark)
+    if applied is not source:
+        console.print(f"note: {applied.info.notes[-1]}", highlight=False, soft_wrap=True)
     console.print(f"predictions: {target}", highlight=False, soft_wrap=True)
 
 
-def _print(console: Console, figures: Figures, split: str) -> None:
+def _check(protocol: str, split: Split, record: bool, ledger: Path | None, why: str) -> None:
+    """Refuse options that would put a figure where it does not belong."""
+    if protocol != "official" and (protocol, split) not in _PROTOCOLS:
+        wanted = ", ".join(f"--protocol {name} --split {of}" for name, of in _PROTOCOLS)
+        raise DataError(
+            f"the protocol {protocol!r} makes no {split} faces that a model file could be measured on; besides"
+            f" official there is {wanted}"
+        )
+    if record and protocol != "official":
+        raise DataError("--record writes what the card calls the split's figures: leave --protocol out")
+    if ledger and not (why and (split == Split.test or protocol == "paper")):
+        raise DataError("--ledger keeps test figures and their reason: add --split test --why 'REASON'")
+
+
+def _print(console: Console, figures: Figures, split: str, mark: str) -> None:
     low, high = figures.interval
     console.print(f"\n[bold]{figures.label_set}[/] ({figures.output}), {split}, n = {figures.n}", highlight=False)
     lines = [
+        *([mark] if mark else []),
         f"top-1 {_percent(figures.top1)} [95 % interval {_percent(low)}-{_percent(high)}]",
         f"balanced accuracy {_percent(figures.balanced_accuracy)}, macro-F1 {_percent(figures.macro_f1)},"
         f" expected calibration error {figures.ece:.4f}",

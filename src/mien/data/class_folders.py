@@ -18,11 +18,13 @@ from mien.faces.images import SUFFIXES, decode
 
 #: PNM files too: older sets of faces come as those.
 PICTURE_SUFFIXES = SUFFIXES | {".pgm", ".ppm"}
-_SPLIT_OF = {
+#: What sources call their splits, in lower case.
+SPLIT_OF = {
     "train": "train",
     "training": "train",
     "val": "validation",
     "valid": "validation",
+    "dev": "validation",
     "validation": "validation",
     "publictest": "validation",
     "test": "test",
@@ -54,7 +56,7 @@ def _class_folders(root: Path) -> list[tuple[Path, str | None]]:
     """The class folders of a data set with the split that each lies in."""
     if not root.is_dir():
         raise DataError(f"{root} is not a folder")
-    top = [(folder, _SPLIT_OF.get(folder.name.lower())) for folder in _subfolders(root)]
+    top = [(folder, SPLIT_OF.get(folder.name.lower())) for folder in _subfolders(root)]
     if not any(split for _, split in top):
         return top
     stray = [folder.name for folder, split in top if split is None]

@@ -7,7 +7,6 @@ official and how FER+ votes are joined; refuses to know the layouts (``fer2013_l
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import numpy as np
 from mien.data import ferplus
 from mien.data.fer2013_layouts import SPLIT_OF, Sample, detect_layout, read_samples
 from mien.data.partition import Progress, carve_validation, together
-from mien.data.writer import SPLITS, TableInfo, TableWriter, pixel_digest
+from mien.data.writer import SPLITS, TableInfo, TableWriter, pixel_digest, sha256_of
 from mien.errors import DataError
 from mien.expressions import BASIC_SEVEN
 
@@ -82,7 +81,7 @@ def import_fer2013(
         notes.append(carve_validation(splits, np.array([row.label for row in rows]), groups, validation, seed))
     info = TableInfo("fer2013", "fer2013", BASIC_SEVEN, _source(source, layout, rows), official, tuple(notes))
     if ferplus_file is not None:
-        info.source["ferplus"] = {"file": ferplus_file.name, "sha256": _sha256(ferplus_file)}
+        info.source["ferplus"] = {"file": ferplus_file.name, "sha256": sha256_of(ferplus_file)}
     with TableWriter(out, info) as writer:
         for index, row in enumerate(rows):
             writer.add(
@@ -142,9 +141,4 @@ def _notes(layout: str, rows: list[_Row], splits: Any) -> list[str]:
 
 def _source(source: Path, layout: str, rows: list[_Row]) -> dict[str, Any]:
     about: dict[str, Any] = {"file": source.resolve().name, "layout": layout, "pictures": len(rows)}
-    return about if layout == "folders" else about | {"sha256": _sha256(source)}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return about if layout == "folders" else about | {"sha256": sha256_of(source)}

@@ -12,10 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mien.data.class_folders import FoundPicture, find_pictures, label_folders, read_picture
-from mien.data.partition import Progress, carve_validation, deal, together
+from mien.data.partition import Progress, check_shares, settle, together
 from mien.data.writer import TableInfo, TableWriter, pixel_digest
 from mien.errors import DataError
 from mien.expressions import BASIC_SEVEN
@@ -93,15 +92,15 @@ def import_folder(
     Raises:
         DataError: the folders, a picture, a label, a group or the shares are not what they should be.
     """
-    if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
-        raise DataError(f"shares validation {validation} and test {test} must be 0-1 and leave rows for train")
+    check_shares(validation, test)
     found = find_pictures(root)
     label_names, label_of = label_folders({picture.folder for picture in found}, labels)
     subjects = _subjects(found, group_pattern, groups)
     digests = _digests(root, found, progress)
     classes = np.array([label_of[picture.folder] for picture in found])
     together_in = together(digests, subjects)
-    splits, notes = _splits(found, classes, together_in, validation, test, seed)
+    source_splits = [picture.split for picture in found if picture.split]
+    splits, notes = settle(source_splits or None, classes, together_in, validation, test, seed)
     name = name or root.resolve().name
     info = TableInfo(
         name=name,
@@ -130,27 +129,3 @@ def _digests(root: Path, found: list[FoundPicture], progress: Progress | None) -
         if progress and len(digests) % 64 == 0:
             progress(len(digests), len(found))
     return digests
-
-
-def _splits(
-    found: list[FoundPicture],
-    classes: NDArray[np.int64],
-    groups: NDArray[np.int64],
-    validation: float,
-    test: float,
-    seed: int,
-) -> tuple[NDArray[np.str_], list[str]]:
-    """The split of each picture, and what to say about how it came about."""
-    if found[0].split is None:
-        shares = {"train": 1 - validation - test, "validation": validation, "test": test}
-        note = f"splits dealt by class from seed {seed}: {validation:.0%} validation, {test:.0%} test"
-        return deal(classes, groups, shares, seed), [note]
-    splits = np.array([picture.split for picture in found], dtype="<U10")
-    notes: list[str] = []
-    if validation and "validation" not in splits and "train" in splits:
-        notes.append(carve_validation(splits, classes, groups, validation, seed))
-    pairs = np.unique(np.stack([groups, np.unique(splits, return_inverse=True)[1]]), axis=1)
-    crossing = int((np.unique(pairs[0], return_counts=True)[1] > 1).sum())
-    if crossing:
-        notes.append(f"{crossing} groups of equal pictures or persons lie in more than one of the source's splits")
-    return splits, notes

@@ -5,7 +5,7 @@ Owns which rows belong together and how they are dealt out. Refuses to know what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,11 @@ from mien.errors import DataError
 Progress = Callable[[int, int], None]
 
 
-def together(*keys: Sequence[str]) -> NDArray[np.int64]:
+def together(*keys: Sequence[str], pairs: Iterable[tuple[int, int]] = ()) -> NDArray[np.int64]:
     """Group numbers (N,): rows that share a value of any key are one group, also by way of a third row.
 
-    A group has the number of its first row. An empty string shares nothing.
+    A group has the number of its first row. An empty string shares nothing. Rows that ``pairs`` name are one
+    group too.
 
     >>> together(["a", "b", "a", "c"], ["Ann", "Bob", "Bob", ""]).tolist()
     [0, 0, 0, 3]
@@ -32,12 +33,17 @@ def together(*keys: Sequence[str]) -> NDArray[np.int64]:
             row = parent[row]
         return row
 
+    def join(left: int, right: int) -> None:
+        pair = first_of(left), first_of(right)
+        parent[max(pair)] = min(pair)
+
     for key in keys:
         seen: dict[str, int] = {}
         for row, value in enumerate(key):
             if value:
-                pair = first_of(seen.setdefault(value, row)), first_of(row)
-                parent[max(pair)] = min(pair)
+                join(seen.setdefault(value, row), row)
+    for left, right in pairs:
+        join(left, right)
     return np.array([first_of(row) for row in range(len(parent))], dtype=np.int64)
 
 
@@ -114,3 +120,47 @@ def carve_validation(
     train = np.flatnonzero(splits == "train")
     splits[train] = deal(labels[train], groups[train], {"train": 1 - share, "validation": share}, seed)
     return f"validation is {share:.0%} of the source's train rows, dealt by class from seed {seed}"
+
+
+def check_shares(validation: float, test: float) -> None:
+    """Refuse shares of the rows that leave none for train.
+
+    Raises:
+        DataError: a share is not 0-1, or they are 1 or more together.
+    """
+    if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
+        raise DataError(f"shares validation {validation} and test {test} must be 0-1 and leave rows for train")
+
+
+def settle(
+    splits: Sequence[str] | None,
+    labels: NDArray[np.integer],
+    groups: NDArray[np.integer],
+    validation: float,
+    test: float,
+    seed: int,
+) -> tuple[NDArray[np.str_], list[str]]:
+    """The split of each row, and notes on how it came about.
+
+    Args:
+        splits: (N,) as the source has them, or None; a missing validation split is carved out of train.
+        labels, groups: (N,) as in :func:`deal`.
+        validation, test: shares of the rows, 0-1; 0 makes no such split.
+        seed: of the deal.
+
+    Raises:
+        DataError: the groups are too few to be dealt.
+    """
+    if splits is None:
+        shares = {"train": 1 - validation - test, "validation": validation, "test": test}
+        note = f"splits dealt by class from seed {seed}: {validation:.0%} validation, {test:.0%} test"
+        return deal(labels, groups, shares, seed), [note]
+    settled = np.array(splits, dtype="<U10")
+    notes: list[str] = []
+    if validation and "validation" not in settled and "train" in settled:
+        notes.append(carve_validation(settled, labels, groups, validation, seed))
+    pairs = np.unique(np.stack([groups, np.unique(settled, return_inverse=True)[1]]), axis=1)
+    crossing = int((np.unique(pairs[0], return_counts=True)[1] > 1).sum())
+    if crossing:
+        notes.append(f"{crossing} groups of equal pictures or persons lie in more than one of the source's splits")
+    return settled, notes

@@ -15,7 +15,8 @@ digest      string                                sha256 of the decoded pixels: 
 ==========  ====================================  ====================================================
 
 The schema metadata carries :class:`TableInfo` as JSON under ``mien``. Owns reading and the views
-that training and evaluation take; ``writer`` owns writing, the importers own the layouts of sources.
+that training and evaluation take; ``pictures`` owns fetching and decoding, ``writer`` owns writing, the importers
+own the layouts of sources.
 """
 
 from __future__ import annotations
@@ -31,51 +32,66 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data import ferplus
+from mien.data.pictures import MappedWriter, Pictures, decode_all, mapped_name, open_mapped
 from mien.data.writer import FORMAT, SPLITS, TableInfo
-from mien.errors import DataError, MienError, require
+from mien.errors import DataError, require
 from mien.expressions import FERPLUS_VOTES, LABEL_SETS
-from mien.faces.crop import resize
-from mien.faces.images import decode, luma
+
+#: Rows of a column that are Python objects at a time.
+_BATCH = 65_536
 
 
 class Table:
-    """A data table in memory: pictures stay encoded until :meth:`pictures` asks for pixels."""
+    """A data table: its pictures stay encoded, and in its file, until they are asked for.
 
-    def __init__(self, arrow: Any, info: TableInfo) -> None:
-        self.arrow, self.info = arrow, info
+    Args:
+        arrow: the table's columns; without ``image`` if ``pictures`` are given.
+        info: what it says of itself.
+        pictures: those of its rows.
+    """
+
+    def __init__(self, arrow: Any, info: TableInfo, pictures: Pictures | None = None) -> None:
+        self.info = info
+        self._pictures = Pictures.in_memory(arrow["image"]) if pictures is None else pictures
+        self._columns = arrow.drop_columns(["image"]) if pictures is None else arrow
 
     def __len__(self) -> int:
-        return self.arrow.num_rows
+        return self._columns.num_rows
+
+    @property
+    def arrow(self) -> Any:
+        """The whole table as a ``pyarrow.Table`` in memory, pictures and all: for small ones."""
+        return self._columns.add_column(0, "image", self._pictures.to_arrow())
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
         """(N,) indices into ``info.labels``; -1 where a row has none."""
-        return self.arrow["label"].cast("int64").fill_null(-1).to_numpy()
+        return self._columns["label"].cast("int64").fill_null(-1).to_numpy()
 
     @cached_property
     def splits(self) -> NDArray[np.str_]:
         """(N,) split names."""
-        return np.array(self.arrow["split"].to_pylist(), dtype=np.str_)
+        return np.array(self._columns["split"].to_pylist(), dtype=np.str_)
 
     @cached_property
     def rows(self) -> NDArray[np.int64]:
         """(N,) row numbers in the source."""
-        return self.arrow["row"].cast("int64").to_numpy()
+        return self._columns["row"].cast("int64").to_numpy()
 
     @cached_property
     def groups(self) -> NDArray[np.int64]:
         """(N,) group numbers."""
-        return self.arrow["group"].cast("int64").to_numpy()
+        return self._columns["group"].cast("int64").to_numpy()
 
     @cached_property
     def digests(self) -> NDArray[np.str_]:
         """(N,) pixel digests."""
-        return np.array(self.arrow["digest"].to_pylist(), dtype=np.str_)
+        return np.array(self._columns["digest"].to_pylist(), dtype=np.str_)
 
     @cached_property
     def votes(self) -> NDArray[np.int64] | None:
         """(N, 10) FER+ votes in FERPLUS_VOTES order, rows of zeros where there are none; None without any."""
-        lists = self.arrow["votes"].to_pylist()
+        lists = self._columns["votes"].to_pylist()
         if all(votes is None for votes in lists):
             return None
         blank = [0] * len(FERPLUS_VOTES)
@@ -135,7 +151,14 @@ class Table:
     def take(self, which: NDArray[Any]) -> Table:
         """The rows that a boolean mask or an index array names."""
         indices = np.flatnonzero(which) if which.dtype == bool else which
-        return Table(self.arrow.take(indices), self.info)
+        return Table(self._columns.take(indices), self.info, self._pictures.take(indices))
+
+    def with_splits(self, splits: NDArray[np.str_], info: TableInfo) -> Table:
+        """The same rows in other splits, (N,) names, and what the table then says of itself."""
+        pa = require("pyarrow", "tables")
+        place = self._columns.schema.get_field_index("split")
+        column = pa.array(splits.tolist(), pa.string())
+        return Table(self._columns.set_column(place, "split", column), info, self._pictures)
 
     def split(self, name: str) -> Table:
         """The rows of one split.
@@ -151,48 +174,51 @@ class Table:
 
     def encoded(self) -> Iterator[tuple[int, bytes, str]]:
         """Row number, encoded picture and source path of each row, in order."""
-        for row, image in zip(self.rows.tolist(), self.arrow["image"], strict=True):
-            yield row, image["bytes"].as_py(), image["path"].as_py()
+        for row, (data, path) in zip(self.rows.tolist(), self._pictures.in_order(), strict=True):
+            yield row, data, path
 
-    def pictures(self, size: int | None = None, *, grey: bool = False) -> NDArray[np.uint8]:
+    def pictures(self, size: int | None = None, *, grey: bool = False, mapped: Path | None = None) -> NDArray[np.uint8]:
         """Decode all pictures: (N, H, W, 3) RGB uint8, or (N, H, W) luma with ``grey``.
 
         Args:
             size: pixels a side; None takes the size that all pictures share.
             grey: return ITU-R BT.601 luma.
+            mapped: a folder for a file of the decoded pictures, which is mapped read-only instead of held in
+                memory, and taken again when the same pictures are asked for at that size and colour.
 
         Raises:
-            DataError: a picture cannot be decoded, or the sizes differ and none was asked for.
+            DataError: a picture cannot be decoded, the sizes differ and none was asked for, or the file cannot be
+                written.
         """
-        out: NDArray[np.uint8] | None = None
-        for index, (row, data, path) in enumerate(self.encoded()):
-            try:
-                pixels = decode(data)
-            except MienError as error:
-                raise DataError(f"row {row} ({path}): {error}") from error
-            if size is not None:
-                pixels = resize(pixels, size, size)
-            if grey:
-                pixels = luma(pixels)
-            if out is None:
-                out = np.empty((len(self), *pixels.shape), np.uint8)
-            if pixels.shape != out.shape[1:]:
-                raise DataError(
-                    f"row {row} ({path}) is {pixels.shape[1]}x{pixels.shape[0]} px, the first is"
-                    f" {out.shape[2]}x{out.shape[1]}: say which size to resize to"
-                )
-            out[index] = pixels
-        if out is None:
+        if not len(self):
             raise DataError(f"the table {self.info.name!r} has no rows")
-        return out
+        if mapped is None:
+            return decode_all(self._pictures, self.rows, size, grey, lambda shape: np.empty(shape, np.uint8))
+        path = mapped / mapped_name(self.digests, size, grey)
+        stored = open_mapped(path, len(self))
+        if stored is None:
+            with MappedWriter(path) as writer:
+                decode_all(self._pictures, self.rows, size, grey, writer.start)
+            stored = open_mapped(path, len(self))
+        if stored is None:
+            raise DataError(f"{path} is not what was written there: is another program changing it?")
+        return stored
 
     @cached_property
     def fingerprint(self) -> str:
         """A sha256 of what figures depend on: pixels, labels, splits and votes of every row in order."""
         digest = hashlib.sha256(json.dumps([self.info.label_set, *self.info.labels]).encode())
         for column in ("digest", "label", "split", "votes"):
-            digest.update(json.dumps(self.arrow[column].to_pylist()).encode())
+            parts = (json.dumps(batch.to_pylist())[1:-1] for batch in self._batches(column))
+            digest.update(b"[")
+            for index, part in enumerate(parts):
+                digest.update((", " * (index > 0) + part).encode())
+            digest.update(b"]")
         return digest.hexdigest()
+
+    def _batches(self, column: str) -> Iterator[Any]:
+        for start in range(0, len(self), _BATCH):
+            yield self._columns[column].slice(start, _BATCH)
 
 
 def read(path: str | Path) -> Table:
@@ -204,7 +230,10 @@ def read(path: str | Path) -> Table:
     parquet, pa = require("pyarrow.parquet", "tables"), require("pyarrow", "tables")
     path = Path(path)
     try:
-        arrow = parquet.read_table(path)
+        with parquet.ParquetFile(path) as file:
+            names = [name for name in file.schema_arrow.names if name != "image"]
+            arrow, about = file.read(columns=names), file.metadata
+            lengths = [about.row_group(group).num_rows for group in range(about.num_row_groups)]
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist") from error
     except (OSError, pa.ArrowInvalid) as error:
@@ -217,6 +246,7 @@ def read(path: str | Path) -> Table:
         if meta.pop("format") != FORMAT:
             raise DataError(f"{path} has another table format than this mien ({FORMAT}): import the data again")
         meta["labels"], meta["notes"] = tuple(meta["labels"]), tuple(meta["notes"])
-        return Table(arrow, TableInfo(**meta))
+        info = TableInfo(**meta)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is no data table of mien, though mien may have written it: {error!r}") from error
+    return Table(arrow, info, Pictures.in_file(path, lengths))

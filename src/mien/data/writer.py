@@ -20,7 +20,8 @@ from mien.errors import DataError, require
 
 FORMAT = 1
 SPLITS = ("train", "validation", "test")
-_ROW_GROUP = 4096
+#: A row group ends at that many rows or bytes of pictures: readers hold one group at a time.
+_GROUP_ROWS, _GROUP_BYTES = 4096, 2**26
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,12 @@ def pixel_digest(pixels: NDArray[np.uint8]) -> str:
     digest = hashlib.sha256(str(pixels.shape).encode())
     digest.update(np.ascontiguousarray(pixels).tobytes())
     return digest.hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _schema(info: TableInfo) -> Any:
@@ -98,7 +105,7 @@ class TableWriter:
         self._path, self._info = Path(path), info
         self._partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.partial")
         self._rows: list[dict[str, Any]] = []
-        self._count = 0
+        self._count = self._bytes = 0
 
     def __enter__(self) -> TableWriter:
         parquet = require("pyarrow.parquet", "tables")
@@ -142,7 +149,8 @@ class TableWriter:
             }
         )
         self._count += 1
-        if len(self._rows) == _ROW_GROUP:
+        self._bytes += len(image)
+        if len(self._rows) == _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
             self._flush()
 
     def _flush(self) -> None:
@@ -151,7 +159,7 @@ class TableWriter:
                 self._writer.write_table(self._pa.Table.from_pylist(self._rows, schema=self._writer.schema))
             except OSError as error:
                 raise DataError(f"cannot write {self._path}: {error.strerror or error}") from error
-            self._rows = []
+            self._rows, self._bytes = [], 0
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -206,6 +206,8 @@ class Data(_Part):
         for name in ("mean", "deviation"):
             if len(getattr(self, name)) not in {1, self.channels}:
                 raise ValueError(f"{name} has {len(getattr(self, name))} values: give 1 or {self.channels}")
+        if self.protocol == "oversample-before-split" and self.merge_copies:
+            raise ValueError("protocol oversample-before-split needs merge_copies: false, which would undo it")
         if self.fold >= self.folds:
             raise ValueError(f"fold ({self.fold}) counts from 0 and must be below folds ({self.folds})")
         return self

@@ -1,0 +1,190 @@
+"""Protocols: which faces are for training, which for selection and which for the figure that is reported.
+
+=======================  ============================================================================ ==========
+protocol                 what it makes of a table                                                     figures
+=======================  ============================================================================ ==========
+official                 nothing: the source's splits                                                 honest
+deduplicated             test rows with an identical or near copy in train or validation left out     honest
+paper                    validation and test together are validation; there is no test                optimistic
+kfold                    the train rows alone: one of k parts is validation, copies on one side       honest
+oversample-before-split  all rows, small classes filled up with copies, then a random 80/20 split     invalid
+=======================  ============================================================================ ==========
+
+The last one is there to show how 86 % on FER2013's labels comes about; nobody should use it. Owns the splits and the
+mark that stands beside every figure. Refuses to train and to score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from difflib import get_close_matches
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data.audit import BLANK, NEAR
+from mien.data.near import near_pairs, thumbnails
+from mien.data.partition import deal, together
+from mien.data.table import Table
+from mien.errors import DataError
+
+OVERSAMPLE = "oversample-before-split"
+NAMES = ("official", "deduplicated", "paper", "kfold", OVERSAMPLE)
+_MARKS = {
+    "paper": "optimistic: the faces that the epoch is chosen by are among those of the figure",
+    OVERSAMPLE: "invalid: faces were copied before the split, so most validation faces were trained on",
+}
+_HELD_OUT = 0.2
+
+
+def mark(name: str) -> str:
+    """What must stand beside every figure measured under a protocol; empty for honest ones.
+
+    Raises:
+        DataError: there is no such protocol.
+
+    >>> mark("official")
+    ''
+    >>> mark("paper").partition(":")[0]
+    'optimistic'
+    """
+    _check(name)
+    return _MARKS.get(name, "")
+
+
+def apply(table: Table, name: str, *, folds: int = 10, fold: int = 0, seed: int = 0) -> Table:
+    """The table with splits as a protocol wants them; the same table and seed give the same splits.
+
+    Args:
+        table: any data table.
+        name: one of ``NAMES``.
+        folds: parts of ``kfold``, 2 or more.
+        fold: which of them is validation, from 0.
+        seed: of the deal into folds, and of the copies and the split of ``oversample-before-split``.
+
+    Returns:
+        A table that says in its notes what was done to it; only ``official`` keeps its claim to official splits.
+
+    Raises:
+        DataError: there is no such protocol, or the table lacks the rows that it is about.
+    """
+    _check(name)
+    if name == "official":
+        return table
+    if name == "kfold":
+        return _kfold(table, folds, fold, seed)
+    made: dict[str, Callable[[], Table]] = {
+        "deduplicated": lambda: _deduplicated(table),
+        "paper": lambda: _paper(table),
+        OVERSAMPLE: lambda: _oversampled(table, seed),
+    }
+    return made[name]()
+
+
+def copied_test_rows(table: Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which rows are test rows with a copy in train or validation.
+
+    Returns:
+        (N,) with an identical copy, and (N,) with an identical or near one.
+
+    Raises:
+        DataError: a picture cannot be decoded.
+    """
+    test = table.splits == "test"
+    identical = test & np.isin(table.digests, table.digests[~test])
+    left, right = _near(table)
+    near = identical.copy()
+    near[left[test[left] & ~test[right]]] = True
+    near[right[test[right] & ~test[left]]] = True
+    return identical, near
+
+
+def share_trained_on(table: Table) -> float:
+    """The part of the validation rows, 0-1, that have an identical picture among the train rows.
+
+    Raises:
+        DataError: the table has no validation rows.
+    """
+    return float(np.isin(table.split("validation").digests, table.digests[table.splits == "train"]).mean())
+
+
+def _check(name: str) -> None:
+    if name not in NAMES:
+        near = get_close_matches(name, NAMES, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise DataError(f"{name!r} is no protocol; there are {', '.join(NAMES)}{hint}")
+
+
+@lru_cache(maxsize=2)
+def _near(table: Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows that are near copies of each other, pair by pair; searched once per table."""
+    pairs = [(left, right) for left, right, _ in near_pairs(thumbnails(table, BLANK).vectors, NEAR)]
+    empty = np.empty(0, np.int64)
+    return np.concatenate([empty, *(p[0] for p in pairs)]), np.concatenate([empty, *(p[1] for p in pairs)])
+
+
+def _changed(table: Table, splits: NDArray[np.str_], note: str) -> Table:
+    return table.with_splits(splits, replace(table.info, official=False, notes=(*table.info.notes, note)))
+
+
+def _deduplicated(table: Table) -> Table:
+    test = table.split("test")
+    identical, copied = copied_test_rows(table)
+    count = int(identical.sum())
+    note = (
+        f"deduplicated: {int(copied.sum()):,} of {len(test):,} test rows left out: {count:,} with an identical copy"
+        f" in train or validation, {int(copied.sum()) - count:,} more with a near one"
+    )
+    return _changed(table.take(~copied), table.splits[~copied], note)
+
+
+def _paper(table: Table) -> Table:
+    count = len(table.split("test"))
+    splits = np.where(table.splits == "test", "validation", table.splits)
+    note = f"paper: the {count:,} test rows are validation too, {int((splits == 'validation').sum()):,} rows in all"
+    return _changed(table, splits, f"{note}; {mark('paper')}")
+
+
+def _kfold(table: Table, folds: int, fold: int, seed: int) -> Table:
+    if folds < 2 or not 0 <= fold < folds:
+        raise DataError(f"fold {fold} of {folds}: expected two folds or more, and a fold from 0 to {folds - 1}")
+    part = table.split("train")
+    place = np.full(len(table), -1)
+    place[table.splits == "train"] = np.arange(len(part))
+    left, right = (place[rows] for rows in _near(table))
+    both = (left >= 0) & (right >= 0)
+    pairs = zip(left[both].tolist(), right[both].tolist(), strict=True)
+    groups = together(part.digests.tolist(), part.groups.astype(str).tolist(), pairs=pairs)
+    dealt = deal(part.labels, groups, {str(k): 1 / folds for k in range(folds)}, seed)
+    note = (
+        f"kfold: part {fold} of {folds} of the {len(part):,} train rows is validation, dealt by class from seed {seed},"
+        " identical and near copies on one side"
+    )
+    return _changed(part, np.where(dealt == str(fold), "validation", "train"), note)
+
+
+def _oversampled(table: Table, seed: int) -> Table:
+    """What notebooks do: imbalanced-learn's RandomOverSampler on all rows, then scikit-learn's train_test_split.
+
+    The sampler keeps every row and draws from the rows of each class, with replacement, as many as it has fewer than
+    the largest; the split is random and rounds validation up.
+    """
+    labels = table.labels
+    largest = int(np.bincount(labels[labels >= 0], minlength=1).max())
+    if not largest:
+        raise DataError(f"the table {table.info.name!r} has no labelled rows: there are no classes to fill up")
+    rng = np.random.default_rng(seed)
+    rows = [np.flatnonzero(labels >= 0)]
+    for label in range(len(table.info.labels)):
+        own = np.flatnonzero(labels == label)
+        rows.append(rng.choice(own, largest - len(own)) if len(own) else own)
+    sampled = np.sort(np.concatenate(rows))  # copies side by side, as the file has their pictures
+    splits = np.full(len(sampled), "train", dtype="<U10")
+    splits[rng.permutation(len(sampled))[: int(np.ceil(_HELD_OUT * len(sampled)))]] = "validation"
+    note = (
+        f"{OVERSAMPLE}: {len(sampled):,} rows made of {len(rows[0]):,} by copying, split 80/20 at random from seed"
+        f" {seed}; {mark(OVERSAMPLE)}"
+    )
+    return _changed(table.take(sampled), splits, note)
