@@ -17,7 +17,7 @@ from pattern_pictures import write_patterns
 from mien.data import table as tables
 from mien.data.writer import TableInfo, TableWriter
 from mien.errors import TrainingError
-from mien.train import faces, networks, recipe, run
+from mien.train import faces, networks, recipe, run, scoring
 from mien.train.folder import RunFolder
 
 RECIPE = """
@@ -280,7 +280,7 @@ def test_a_permuted_label_order_is_another_problem(finished, patterns):
     """The heads know what stands where: the same logits against rotated labels are wrong."""
     network = networks.restore(finished)
     part = faces.load(patterns, "validation", spec(), torch.device("cpu"))
-    guess = run.score(network, part.pixels)["fer2013"].argmax(dim=1)
+    guess = scoring.score(network, part.pixels)["fer2013"].argmax(dim=1)
     truth = part.truth["fer2013"]
     assert (guess == truth).float().mean() > 0.8
     assert (guess == (truth + 1) % 7).float().mean() < 0.2

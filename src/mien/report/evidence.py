@@ -21,6 +21,7 @@ from mien.evaluate import predictions
 from mien.evaluate.predictions import Predictions
 from mien.models import Card
 from mien.report.comparison import Entry
+from mien.train import faces
 from mien.train import recipe as recipes
 from mien.train.folder import RunFolder
 from mien.train.schema import Recipe
@@ -86,16 +87,10 @@ def gather(folder: str | Path, table: Table | None, splits: Sequence[str]) -> Ev
         raise TrainingError(f"{run.path} was trained on other data than this table of {table.info.name}")
     if not run.model.exists():
         raise ModelError(f"{run.model} is missing: mien export {run.path} --data FILE")
-    applied = as_trained(recipe, table) if table else None
+    applied = faces.as_trained(table, recipe) if table else None
     card = models.read_card(run.model)
     answers = {split: _answers(run, card, applied, split) for split in splits}
     return Evidence(run, recipe, state, _history(run), card, applied, mark(recipe), answers)
-
-
-def as_trained(recipe: Recipe, table: Table) -> Table:
-    """A table with the splits that a recipe's protocol asks for."""
-    data = recipe.data
-    return protocol.apply(table, data.protocol, folds=data.folds, fold=data.fold)
 
 
 def mark(recipe: Recipe) -> str:

@@ -23,8 +23,8 @@ from mien.evaluate.predictions import Predictions, Scores
 from mien.evaluate.significance import McNemar, mcnemar
 from mien.train import networks
 from mien.train.folder import RunFolder
-from mien.train.run import score
 from mien.train.schema import Recipe
+from mien.train.scoring import score
 from mien.train.views import NAMES, Views
 
 SINGLE = "single"

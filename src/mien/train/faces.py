@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mien.data import protocol
 from mien.data.table import Table
 from mien.download import cache_folder
 from mien.errors import TrainingError
@@ -50,6 +51,15 @@ class Faces:
     def labelled(self, indices: Tensor) -> dict[str, Tensor]:
         """How many of some faces have a label, by label set; scalars."""
         return {name: rows[indices].sum(dim=1).sum() for name, rows in self.targets.items()}
+
+
+def as_trained(table: Table, recipe: Recipe) -> Table:
+    """A table, as imported, with the splits that a recipe's protocol makes.
+
+    Raises:
+        DataError: the table lacks the rows that the protocol is about.
+    """
+    return protocol.apply(table, recipe.data.protocol, folds=recipe.data.folds, fold=recipe.data.fold)
 
 
 def labels(table: Table, recipe: Recipe) -> dict[str, tuple[str, ...]]:

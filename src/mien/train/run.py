@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -24,14 +23,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from mien.data import protocol
 from mien.data.table import Table
 from mien.errors import TrainingError
-from mien.train import devices, faces, networks, optimize, tensorboard, weights
+from mien.train import devices, faces, networks, optimize, scoring, tensorboard, weights
 from mien.train import recipe as recipes
 from mien.train.augmentation import augment, mixup
 from mien.train.folder import RunFolder
 from mien.train.losses import Loss
 from mien.train.schema import Recipe, Stage
 
-_SCORING_BATCH = 512
 _CHECKED_EVERY = 100
 
 
@@ -95,8 +93,7 @@ class _Run:
         self.recipe = recipe.for_labels(table.info.label_set)
         self.folder, self.fabric, self.report, self.say = folder, fabric, report, say
         self.source, self.device = table, fabric.device
-        data = recipe.data
-        self.table = protocol.apply(table, data.protocol, folds=data.folds, fold=data.fold)
+        self.table = faces.as_trained(table, self.recipe)
         self.labels = faces.labels(table, self.recipe)
 
     def go(self, resume: bool) -> RunFolder:
@@ -264,27 +261,9 @@ class _Run:
         return total
 
     def _validate(self) -> dict[str, float]:
-        """Per head, mean negative log-likelihood and top-1 of the validation faces that have a label."""
-        rank, world = self.fabric.global_rank, self.fabric.world_size
-        if world > 1:  # running statistics differ from process to process; the first one's are kept
-            for buffer in self.kept.buffers():
-                buffer.copy_(self.fabric.broadcast(buffer))
-        scores = score(self.kept, self.validation_faces.pixels[rank::world], self.device)
-        figures = {}
-        for head in self.recipe.heads:
-            truth = self.validation_faces.truth[head.label_set][rank::world]
-            logits, truth = scores[head.label_set][truth >= 0], truth[truth >= 0]
-            sums = torch.stack(
-                [
-                    F.cross_entropy(logits, truth, reduction="sum"),
-                    (logits.argmax(dim=1) == truth).sum(),
-                    torch.tensor(len(truth), device=self.device),
-                ]
-            )
-            loss, hits, faces_ = self.fabric.all_reduce(sums, reduce_op="sum").tolist()  # pyright: ignore
-            figures[f"validation_loss_{head.label_set}"] = loss / faces_
-            figures[f"validation_top1_{head.label_set}"] = hits / faces_
-        return figures
+        for buffer in self.kept.buffers() if self.fabric.world_size > 1 else ():
+            buffer.copy_(self.fabric.broadcast(buffer))  # each process has its own running statistics
+        return scoring.figures(self.kept, self.validation_faces, self.recipe.heads, self.fabric)
 
     @property
     def kept(self) -> nn.Module:
@@ -318,14 +297,6 @@ class _Run:
     def _tell(self, epoch: int, step: int, steps: int, images: int, figures: dict[str, float] | None = None) -> None:
         if self.fabric.is_global_zero:
             self.report(Progress(epoch, self.recipe.epochs, step, steps, images, figures or {}))
-
-
-@torch.inference_mode()
-def score(network: nn.Module, pixels: Tensor, device: torch.device | str = "cpu") -> dict[str, Tensor]:
-    """Logits per label set, float32 (N, K), of pixels uint8 (N, C, H, W); in fp32 and evaluation mode."""
-    network.eval()
-    parts = [network(batch.to(device).float() / 255) for batch in pixels.split(_SCORING_BATCH)]
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def _now() -> str:
