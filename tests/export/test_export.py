@@ -1,38 +1,29 @@
 """From a finished run to a model file, without shortcuts: the file must say what the network says."""
 
 import json
+import shutil
+from dataclasses import replace
 
+import cv2
 import numpy as np
 import onnx
 import pytest
 import torch
+from tiny_recipe import SPEC
 
 from mien import models
+from mien.data import table as tables
+from mien.data.writer import TableInfo, TableWriter
 from mien.errors import ExportError, TrainingError
 from mien.evaluate import metrics, predictions
-from mien.export import gates, graph, package
+from mien.export import cards, gates, graph, package, quantise
 from mien.expressions import BASIC_EIGHT, BASIC_SEVEN
 from mien.faces.crop import FER2013_FRAMING
 from mien.models.card import detach
-from mien.train import recipe, run
+from mien.train import recipe, scoring
 from mien.train.folder import RunFolder
-from mien.train.networks import Classifier
-
-SPEC = recipe.parse(
-    """
-name: tiny
-description: for tests
-heads: [{label_set: ferplus}, {label_set: fer2013}]
-network: {stem: [4], widths: [8, 16], depths: [1, 1], dropout: 0.1}
-precision: 32-true
-stages: [{epochs: 2, learning_rate: 0.05, batch_size: 20}]
-"""
-)
-
-
-@pytest.fixture(scope="module")
-def finished(patterns, tmp_path_factory) -> RunFolder:
-    return run.train(SPEC, patterns, tmp_path_factory.mktemp("export") / "run")
+from mien.train.networks import restore
+from mien.train.views import Views
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +32,9 @@ def model(finished, patterns) -> models.Model:
 
 
 def test_the_file_says_what_the_network_says_at_its_temperature(finished, model, patterns):
-    network = Classifier(SPEC.network, {"ferplus": 8, "fer2013": 7})
-    network.load_state_dict(finished.load(finished.best)["network"])
+    network = restore(finished)
     grey = patterns.split("test").pictures(grey=True)
-    logits = run.score(network, torch.from_numpy(grey).unsqueeze(1))
+    logits = scoring.score(network, torch.from_numpy(grey).unsqueeze(1))
     found = model.score(np.repeat(grey[..., None], 3, axis=3))
     for name, output in model.card.outputs.items():
         expected = torch.softmax(logits[output.label_set] / output.temperature, dim=1).numpy()
@@ -52,8 +42,7 @@ def test_the_file_says_what_the_network_says_at_its_temperature(finished, model,
 
 
 def test_luma_and_resizing_in_the_graph_are_those_of_torch(finished, model):
-    network = Classifier(SPEC.network, {"ferplus": 8, "fer2013": 7}).eval()
-    network.load_state_dict(finished.load(finished.best)["network"])
+    network = restore(finished)
     crops = np.random.default_rng(0).integers(0, 256, (4, 111, 97, 3), np.uint8)
     luma = torch.from_numpy(crops / 255 @ np.array([0.299, 0.587, 0.114])).float().unsqueeze(1)
     resized = torch.nn.functional.interpolate(luma, (48, 48), mode="bilinear", antialias=True)
@@ -75,7 +64,10 @@ def test_the_card_is_complete(finished, model, patterns):
     assert card.data["fingerprint"] == patterns.fingerprint
     assert set(card.framing) == set(FER2013_FRAMING)
     assert card.recipe == json.loads(SPEC.model_dump_json())
-    assert card.training["parity"]["largest_difference"] < gates.FP32_TOLERANCE
+    made = card.training["export"]
+    assert (made["precision"], made["views"]) == ("fp32", "none")
+    assert made["parity"]["faces"] == 35
+    assert made["parity"]["largest_difference"] < gates.FP32_TOLERANCE
     validation = predictions.predict(model, patterns, "validation")
     for scores in validation.scores:
         assert card.outputs[scores.output].metrics["validation"] == package.summary(metrics.measure(scores))
@@ -101,19 +93,11 @@ def test_recording_figures_leaves_the_graph_as_it_is(model, patterns, tmp_path):
     assert set(models.load(copy).card.outputs["probabilities"].metrics) == {"validation", "test"}
 
 
-def test_the_gate_refuses_other_probabilities():
-    right = {"probabilities": np.array([[0.2, 0.8]])}
-    assert gates.check_parity(right, right) == {"probabilities": 0}
-    for wrong in (0.2002, np.nan):
-        with pytest.raises(ExportError, match="not written"):
-            gates.check_parity(right, {"probabilities": np.array([[wrong, 0.8]])})
-
-
 def test_a_file_that_differs_from_the_network_is_not_written(finished, patterns, tmp_path, monkeypatch):
     wrap = graph.wrap
 
-    def swapped(network, outputs, size):
-        return wrap(network, {name: (label_set, t * 1.1) for name, (label_set, t) in outputs.items()}, size)
+    def swapped(network, outputs, size, channels):
+        return wrap(network, {name: (label_set, t * 1.1) for name, (label_set, t) in outputs.items()}, size, channels)
 
     monkeypatch.setattr(graph, "wrap", swapped)
     with pytest.raises(ExportError):
@@ -122,12 +106,154 @@ def test_a_file_that_differs_from_the_network_is_not_written(finished, patterns,
 
 
 def test_unfinished_runs_and_other_data_are_refused(finished, patterns, tmp_path):
-    with pytest.raises(TrainingError, match="not finished"):
+    with pytest.raises(TrainingError, match=r"no run folder: it holds no run\.json"):
         package.package(RunFolder(tmp_path), patterns, tmp_path / "model.onnx")
+    stopped = RunFolder(tmp_path)
+    stopped.write_state(state="running")
+    with pytest.raises(TrainingError, match="not finished"):
+        package.package(stopped, patterns, tmp_path / "model.onnx")
     with pytest.raises(TrainingError, match="other data"):
         package.package(finished, patterns.take(np.arange(50)), tmp_path / "model.onnx")
 
 
-def test_only_fer2013_gets_the_terms_of_fer2013(finished, patterns, tmp_path):
-    unnamed = package.package(finished, patterns, tmp_path / "m.onnx")
-    assert unnamed.card.data_terms == "not stated"
+def test_only_fer2013_gets_the_terms_of_fer2013(patterns):
+    assert cards.describe(SPEC, patterns, cards.Terms(), {}, {}).data_terms == "not stated"
+    named = tables.Table(patterns.arrow, replace(patterns.info, name="fer2013"))
+    terms = cards.describe(SPEC, named, cards.Terms(), {}, {}).data_terms
+    assert "Goodfellow et al. 2013" in terms
+    assert "Barsoum et al. 2016" in terms
+
+
+def test_a_damaged_run_is_an_error_and_writes_nothing(finished, patterns, tmp_path):
+    copy = RunFolder(shutil.copytree(finished.path, tmp_path / "run"))
+    out = tmp_path / "model.onnx"
+    with pytest.raises(ExportError, match="absent does not exist"):
+        package.package(copy, patterns, tmp_path / "absent" / "model.onnx")
+    other = SPEC.model_copy(update={"network": SPEC.network.model_copy(update={"widths": (8, 12)})})
+    copy.write(copy.recipe, recipe.dump(other).encode())
+    with pytest.raises(TrainingError, match=r"best\.pt does not fit"):
+        package.package(copy, patterns, out)
+    copy.write(copy.run, b"{")
+    with pytest.raises(TrainingError, match="damaged"):
+        package.package(copy, patterns, out)
+    assert not out.exists()
+
+
+def test_a_file_with_views_says_the_mean_at_a_temperature_of_its_own(finished, model, patterns, tmp_path):
+    looking = package.package(finished, patterns, tmp_path / "m.onnx", options=package.Options("ten-crop", crop=44))
+    made = looking.card.training["export"]
+    assert (made["views"], made["crop"]) == ("ten-crop", 44)
+    grey = patterns.split("test").pictures(grey=True)
+    logits = scoring.score(Views(restore(finished), "ten-crop", 44), torch.from_numpy(grey).unsqueeze(1))
+    found = looking.score(np.repeat(grey[..., None], 3, axis=3))
+    for name, output in looking.card.outputs.items():
+        expected = torch.softmax(logits[output.label_set] / output.temperature, dim=1).numpy()
+        assert np.abs(found[name] - expected).max() < 1e-5
+        assert output.temperature != model.card.outputs[name].temperature
+
+
+def test_windows_larger_than_the_face_are_an_error(finished, patterns, tmp_path):
+    with pytest.raises(ExportError, match="windows of 60 px"):
+        package.package(finished, patterns, tmp_path / "m.onnx", options=package.Options("ten-crop", crop=60))
+    assert not (tmp_path / "m.onnx").exists()
+
+
+@pytest.mark.slow
+def test_the_protocol_of_the_recipe_says_what_is_validation(finished, patterns, tmp_path):
+    copy = RunFolder(shutil.copytree(finished.path, tmp_path / "run"))
+    paper = SPEC.model_copy(update={"data": SPEC.data.model_copy(update={"protocol": "paper"})})
+    copy.write(copy.recipe, recipe.dump(paper).encode())
+    card = package.package(copy, patterns, tmp_path / "m.onnx").card
+    assert card.outputs["probabilities_fer2013"].metrics["validation"]["n"] == 70
+    assert card.data["warning"].startswith("optimistic")
+    assert card.data["fingerprint"] == patterns.fingerprint
+
+
+def test_colours_another_size_and_other_labels(untrained, tmp_path):
+    """A network that sees RGB at 40 px, for three labels of its own; red and blue faces must not be the same."""
+    rng = np.random.default_rng(0)
+    info = TableInfo("mine", "mood", ("calm", "tired", "cross"))
+    with TableWriter(tmp_path / "mine.parquet", info) as writer:
+        for row in range(18):
+            picture = rng.integers(0, 256, (48, 48, 3), np.uint8)
+            writer.add(
+                image=cv2.imencode(".png", picture)[1].tobytes(),
+                path="",
+                label=row % 3,
+                split="train" if row < 6 else "validation",
+                row=row,
+                group=row,
+                digest=str(row),
+            )
+    table = tables.read(tmp_path / "mine.parquet")
+    spec = recipe.parse(
+        """
+name: mine
+description: for tests
+data: {size: 40, color: rgb}
+heads: [{label_set: mood}]
+network: {widths: [8, 16], depths: [1, 1]}
+stages: [{epochs: 1, learning_rate: 0.1}]
+"""
+    )
+    folder = untrained(spec, table)
+    made = package.package(folder, table, tmp_path / "mine.onnx")
+    assert made.card.outputs["probabilities"].labels == ("calm", "tired", "cross")
+    assert (made.card.height, made.card.width) == (40, 40)
+    assert set(made.card.framing) == set(FER2013_FRAMING)
+    assert made.card.data_terms == "not stated"
+    crops = rng.integers(0, 256, (4, 40, 40, 3), np.uint8)
+    logits = scoring.score(restore(folder), torch.from_numpy(crops.transpose(0, 3, 1, 2).copy()))["mood"]
+    expected = torch.softmax(logits / made.card.outputs["probabilities"].temperature, dim=1).numpy()
+    assert np.abs(made.score(crops)["probabilities"] - expected).max() < 1e-5
+    assert np.abs(made.score(crops[..., ::-1])["probabilities"] - expected).max() > 1e-4
+
+
+def test_an_8_bit_file_has_passed_its_gate_and_says_how_it_was_made(finished, model, patterns, tmp_path, monkeypatch):
+    monkeypatch.setattr(gates, "AGREEMENT", 0.9)  # of 70 pattern pictures; the real bound is for thousands of faces
+    monkeypatch.setattr(gates, "ACCURACY_LOSS", 5)
+    options = package.Options(precision="int8", calibration_faces=60)
+    small = package.package(finished, patterns, tmp_path / "small.onnx", options=options)
+    made = small.card.training["export"]
+    assert made["precision"] == "int8"
+    assert "parity" not in made
+    assert made["calibration"]["faces"] == 60
+    assert set(made["calibration"]["validation_agreement"]) == set(quantise.METHODS)
+    for gate, (name, output) in zip(made["gate"], small.card.outputs.items(), strict=True):
+        assert (gate["output"], gate["faces"], gate["splits"]) == (name, 70, ["validation", "test"])
+        theirs, ours = (
+            np.concatenate([predictions.predict(m, patterns, s).scores[k].probabilities for s in gate["splits"]])
+            for m, k in ((model, list(small.card.outputs).index(name)), (small, list(small.card.outputs).index(name)))
+        )
+        assert gate["agreement"] == pytest.approx((theirs.argmax(axis=1) == ours.argmax(axis=1)).mean(), abs=1e-4)
+        assert "test" not in output.metrics
+        assert np.abs(ours.sum(axis=1) - 1).max() < 1e-5
+        assert output.temperature == pytest.approx(model.card.outputs[name].temperature, rel=0.2)
+    stored = {tensor.data_type for tensor in onnx.load(small.path).graph.initializer if np.prod(tensor.dims) > 100}
+    assert stored == {onnx.TensorProto.INT8}
+
+
+def test_an_8_bit_file_that_says_something_else_is_not_written(finished, patterns, tmp_path, monkeypatch):
+    def wrong(network, faces, method, *, reduce_range):
+        spoilt = onnx.ModelProto()
+        spoilt.CopyFrom(network)
+        for tensor in spoilt.graph.initializer:
+            if tensor.name.startswith("network.heads"):
+                values = onnx.numpy_helper.to_array(tensor)
+                tensor.CopyFrom(onnx.numpy_helper.from_array(-values, tensor.name))
+        return spoilt
+
+    monkeypatch.setattr(quantise, "to_int8", wrong)
+    with pytest.raises(ExportError, match=r"agreement on 70 faces, accuracy loss .* not written"):
+        package.package(finished, patterns, tmp_path / "m.onnx", options=package.Options(precision="int8"))
+    assert not (tmp_path / "m.onnx").exists()
+
+
+@pytest.mark.slow
+def test_a_table_without_test_faces_is_gated_on_validation(finished, patterns, tmp_path):
+    without = patterns.take(patterns.splits != "test")
+    copy = RunFolder(shutil.copytree(finished.path, tmp_path / "run"))
+    copy.write_state(data=without.fingerprint)
+    made = package.package(copy, without, tmp_path / "m.onnx", options=package.Options(precision="fp16"))
+    assert [gate["splits"] for gate in made.card.training["export"]["gate"]] == [["validation"]] * 2
+    assert made.path.stat().st_size < finished.model.stat().st_size

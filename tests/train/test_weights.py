@@ -4,8 +4,8 @@ import torch
 from mien import models
 from mien.errors import ModelError, TrainingError
 from mien.expressions import LABEL_SETS
-from mien.train import recipe, run, weights
-from mien.train.networks import build
+from mien.train import faces, recipe, run, scoring, weights
+from mien.train.networks import build, restore
 
 BASE = """
 name: n
@@ -153,6 +153,23 @@ def test_a_model_file_starts_where_the_file_ends():
         assert torch.allclose(probabilities, torch.from_numpy(model.score(crop)[name]), atol=1e-4)
     with pytest.raises(ModelError, match="no model"):
         started(changes[0], changes[1].replace("default", "absent"), labels=eight)
+
+
+@pytest.mark.slow
+def test_a_timm_network_starts_from_its_own_model_file_but_not_from_a_compressed_one(patterns, tmp_path):
+    from mien.export.package import Options, package
+
+    spec = recipe.parse(BASE, overrides=["stages.0.batch_size=70", "data.size=32"])
+    finished = run.train(spec, patterns, tmp_path / "run")
+    for precision in ("fp32", "fp16"):
+        package(finished, patterns, tmp_path / f"{precision}.onnx", options=Options(precision=precision))
+    network, loaded = started("data.size=32", f"network.weights.model={tmp_path / 'fp32.onnx'}")
+    assert loaded.new == ()
+    part = faces.load(patterns, "validation", spec, torch.device("cpu"))
+    expected = scoring.score(restore(finished), part.pixels)["fer2013"]
+    assert torch.allclose(scoring.score(network, part.pixels)["fer2013"], expected, atol=1e-3)
+    with pytest.raises(TrainingError, match="fp16"):
+        started("data.size=32", f"network.weights.model={tmp_path / 'fp16.onnx'}")
 
 
 def test_from_scratch_nothing_is_loaded():

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import sys
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mien.errors import require
+from mien.errors import ExportError, require
+
+
+class Look(StrEnum):
+    """The test-time views that a file can have inside."""
+
+    none = "none"
+    flip = "flip"
+    ten_crop = "ten-crop"
+
+
+class Precision(StrEnum):
+    """What a file computes or stores in."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+    int8 = "int8"
 
 
 def export(
@@ -17,6 +35,21 @@ def export(
         Path | None,
         typer.Option("-o", "--out", help="The model file. [default: model.onnx in the run folder]"),
     ] = None,
+    views: Annotated[
+        Look, typer.Option("--views", help="Answer the mean over the face and its mirror image, or over ten windows.")
+    ] = Look.none,
+    crop: Annotated[
+        int | None, typer.Option("--crop", min=1, help="Pixels a side of the ten windows. [default: 5/6 of the face]")
+    ] = None,
+    precision: Annotated[
+        Precision, typer.Option("--precision", help="fp16: half the size, same speed. int8: a quarter, and faster.")
+    ] = Precision.fp32,
+    calibration_faces: Annotated[
+        int, typer.Option("--calibration-faces", min=1, help="Training faces that 8-bit ranges are found on.")
+    ] = 1000,
+    reduce_range: Annotated[
+        bool, typer.Option("--reduce-range", help="7-bit weights, for x86 processors without VNNI.")
+    ] = False,
     version: Annotated[str, typer.Option("--version", help="Of the model, for its card.")] = "1",
     licence: Annotated[str, typer.Option("--licence", help="Of the weights, an SPDX name.")] = "Apache-2.0",
     data_terms: Annotated[
@@ -29,7 +62,24 @@ def export(
     from mien.export import package
     from mien.train.folder import RunFolder
 
+    if crop is not None and views != Look.ten_crop:
+        raise ExportError("--crop is the size of the windows of --views ten-crop: leave it out, or add that")
     folder = RunFolder(run)
     terms = package.Terms(version, licence, data_terms)
-    package.package(folder, table.read(data), out or folder.model, terms)
-    print(out or folder.model)
+    options = package.Options(views.value, crop, precision.value, calibration_faces, reduce_range)
+    model = package.package(folder, table.read(data), out or folder.model, terms, options)
+    for line in _told(model.card.training["export"]):
+        print(line, file=sys.stderr)
+    print(model.path)
+
+
+def _told(facts: dict[str, Any]) -> list[str]:
+    """What the gate found, for whoever made the file."""
+    if "parity" in facts:
+        parity = facts["parity"]
+        return [f"largest difference from the network {parity['largest_difference']:.1e} on {parity['faces']} faces"]
+    return [
+        f"{gate['output']}: {100 * gate['agreement']:.2f} % agreement with the 32-bit file on {gate['faces']} faces"
+        f" ({' and '.join(gate['splits'])}), accuracy loss {gate['accuracy_loss']:.2f} points, n = {gate['labelled']}"
+        for gate in facts["gate"]
+    ]

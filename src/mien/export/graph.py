@@ -1,7 +1,7 @@
 """A network's logits into the graph of a model file: RGB uint8 crops in, named probabilities out.
 
 The network alone goes through torch's exporter. Everything around it (luma, resizing, scaling, temperature,
-softmax) is added here as plain ONNX nodes, so that it is the same for every network and precision.
+softmax) is added here as plain 32-bit ONNX nodes, so that it is the same for every network and precision.
 """
 
 from __future__ import annotations
@@ -19,80 +19,117 @@ import torch
 from onnx import TensorProto, compose, helper, numpy_helper
 from torch import nn
 
+from mien.errors import ExportError
+
 OPSET = 18
 _PRODUCER = "mien"
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in mien.faces.images
 
 
-def export_network(network: nn.Module, label_sets: tuple[str, ...], size: int) -> onnx.ModelProto:
-    """Export a network as it stands: input ``luma`` float (N, 1, size, size) in 0-1, one ``logits_*`` per head."""
+def export_network(network: nn.Module, label_sets: tuple[str, ...], size: int, channels: int) -> onnx.ModelProto:
+    """Export a network as it stands: ``pixels`` float (N, channels, size, size) in 0-1, one ``logits_*`` per head.
+
+    Batch norm is folded into the convolutions, whose weights keep the names of the network's parameters with
+    ``network.`` before them, as in ``network.backbone.conv1.weight``, with or without test-time views around it.
+
+    Raises:
+        ExportError: the network does not take faces of this size, or torch cannot export it.
+    """
 
     class Ordered(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.network = network
 
-        def forward(self, luma: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            logits = self.network(luma)
+        def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            logits = self.network(pixels)
             return tuple(logits[name] for name in label_sets)
 
-    example = torch.rand(2, 1, size, size)
+    example = torch.rand(2, channels, size, size)
     with _quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
-        program = torch.onnx.export(
-            Ordered().eval(),
-            (example,),
-            input_names=["luma"],
-            output_names=[f"logits_{name}" for name in label_sets],
-            opset_version=OPSET,
-            dynamic_shapes={"luma": {0: torch.export.Dim("faces")}},
-            dynamo=True,
-            verbose=False,
-        )
+        try:
+            program = torch.onnx.export(
+                Ordered().eval(),
+                (example,),
+                input_names=["pixels"],
+                output_names=[f"logits_{name}" for name in label_sets],
+                opset_version=OPSET,
+                dynamic_shapes={"pixels": {0: torch.export.Dim("faces")}},
+                dynamo=True,
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            raise ExportError(f"torch cannot export this network: {_reason(error)}") from error
         assert program is not None
         model = program.model_proto
     for node in model.graph.node:  # the exporter's notes for debugging: paths and stack traces, half a megabyte
         del node.metadata_props[:]
         node.doc_string = ""
     del model.graph.value_info[:]
+    _name_plainly(model.graph)
     return model
 
 
-def wrap(network: onnx.ModelProto, outputs: Mapping[str, tuple[str, float]], size: int) -> bytes:
+def _reason(error: BaseException) -> str:
+    """The first line of what lies at the bottom of an exporter's error."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def _name_plainly(graph: onnx.GraphProto) -> None:
+    """Views around a network show in its parameters' names; take them out."""
+    nested, plain = "network.network.", "network."
+    for weight in graph.initializer:
+        weight.name = weight.name.replace(nested, plain, 1)
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            if name.startswith(nested):
+                node.input[place] = name.replace(nested, plain, 1)
+
+
+def wrap(network: onnx.ModelProto, outputs: Mapping[str, tuple[str, float]], size: int, channels: int) -> bytes:
     """Add what stands around a network.
 
     Args:
-        network: from :func:`export_network`.
+        network: from :func:`export_network`, or what became of it at another precision.
         outputs: name of each output of the file to its label set and temperature, in order.
         size: pixels a side that the network takes.
+        channels: 1 for a network that sees luma, 3 for one that sees colours.
 
     Returns:
         The serialised graph: ``faces`` RGB uint8 (N, H, W, 3) in, float probabilities (N, K) out.
     """
     opset = [helper.make_opsetid("", OPSET)]
-    before = helper.make_model(_before(size), opset_imports=opset)
+    before = helper.make_model(_before(size, channels), opset_imports=opset)
     after = helper.make_model(_after(network, outputs), opset_imports=opset)
     before.ir_version = after.ir_version = network.ir_version
-    model = compose.merge_models(before, network, io_map=[("luma_sized", "luma")])
+    model = compose.merge_models(before, network, io_map=[("pixels_sized", "pixels")])
     pairs = [(f"logits_{label_set}", f"{label_set}_logits") for label_set, _ in outputs.values()]
     model = compose.merge_models(model, after, io_map=pairs)
     model.producer_name, model.producer_version, model.graph.name = _PRODUCER, "", "mien"
-    del model.metadata_props[:]
+    versions = {used.domain: used.version for used in model.opset_import}  # merging repeats them
+    del model.metadata_props[:], model.opset_import[:]
+    model.opset_import.extend(helper.make_opsetid(*used) for used in versions.items())
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString(deterministic=True)
 
 
-def _before(size: int) -> onnx.GraphProto:
-    """RGB uint8 (N, H, W, 3) to luma in 0-1, float (N, 1, size, size)."""
-    weights = np.array([0.299, 0.587, 0.114], np.float32).reshape(1, 3, 1, 1)
+def _before(size: int, channels: int) -> onnx.GraphProto:
+    """RGB uint8 (N, H, W, 3) to luma or colours in 0-1, float (N, channels, size, size)."""
+    # Colours too pass a convolution, which leaves them as they are: without it ONNX Runtime 1.32 moves the
+    # transposition through the resizing of 8-bit graphs, and refuses to load what comes out.
+    mix = np.array([_LUMA]) if channels == 1 else np.eye(3)
     nodes = [
         helper.make_node("Cast", ["faces"], ["faces_float"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["faces_float"], ["faces_planar"], perm=[0, 3, 1, 2]),
-        helper.make_node("Conv", ["faces_planar", "luma_weights"], ["luma_255"]),
-        helper.make_node("Div", ["luma_255", "luma_range"], ["luma_unit"]),
+        helper.make_node("Conv", ["faces_planar", "faces_mix"], ["faces_255"]),
+        helper.make_node("Div", ["faces_255", "faces_range"], ["faces_unit"]),
         helper.make_node(
             "Resize",
-            ["luma_unit", "", "", "luma_size"],
-            ["luma_sized"],
+            ["faces_unit", "", "", "faces_size"],
+            ["pixels_sized"],
             mode="linear",
             antialias=1,
             axes=[2, 3],
@@ -100,13 +137,13 @@ def _before(size: int) -> onnx.GraphProto:
         ),
     ]
     faces = helper.make_tensor_value_info("faces", TensorProto.UINT8, ["faces", "height", "width", 3])
-    luma = helper.make_tensor_value_info("luma_sized", TensorProto.FLOAT, ["faces", 1, size, size])
+    pixels = helper.make_tensor_value_info("pixels_sized", TensorProto.FLOAT, ["faces", channels, size, size])
     constants = [
-        numpy_helper.from_array(weights, "luma_weights"),
-        numpy_helper.from_array(np.array(255, np.float32), "luma_range"),
-        numpy_helper.from_array(np.array([size, size], np.int64), "luma_size"),
+        numpy_helper.from_array(mix.astype(np.float32)[..., None, None], "faces_mix"),
+        numpy_helper.from_array(np.array(255, np.float32), "faces_range"),
+        numpy_helper.from_array(np.array([size, size], np.int64), "faces_size"),
     ]
-    return helper.make_graph(nodes, "before", [faces], [luma], constants)
+    return helper.make_graph(nodes, "before", [faces], [pixels], constants)
 
 
 def _after(network: onnx.ModelProto, outputs: Mapping[str, tuple[str, float]]) -> onnx.GraphProto:

@@ -1,202 +1,254 @@
-"""A finished run into one model file: temperature, graph, gate, card.
+"""A finished run into one model file: graph, precision, temperature, gate, card.
 
-Everything that is fitted here is fitted on the validation split.
+Everything that is fitted or chosen here is fitted and chosen on the validation split.
 """
 
 from __future__ import annotations
 
-import base64
 import tempfile
-from dataclasses import dataclass, replace
-from importlib import resources
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import onnx
 import torch
-import yaml
 from numpy.typing import NDArray
 from scipy.special import softmax
+from torch import nn
 
 from mien.data.table import Table
-from mien.errors import TrainingError
+from mien.errors import ExportError, TrainingError
 from mien.evaluate import metrics, predictions
 from mien.evaluate.calibration import fit_temperature
-from mien.export import graph
-from mien.export.gates import check_parity
-from mien.expressions import LABEL_SETS
-from mien.faces.crop import FER2013_FRAMING, FRAMING_RULE, resize
-from mien.faces.images import decode
-from mien.models import Card, Golden, Model, Output
+from mien.export import gates, graph, quantise
+from mien.export.cards import Terms, describe, summary
+from mien.models import Model, Output
 from mien.models.card import attach, detach
+from mien.train import faces as training_faces
+from mien.train import networks
 from mien.train import recipe as recipes
+from mien.train import views as looks
 from mien.train.folder import RunFolder
-from mien.train.networks import Classifier
-from mien.train.recipe import Recipe
-from mien.train.run import score
+from mien.train.schema import Recipe
+from mien.train.scoring import score
 
-GOLDEN_SOURCE = "NASA portrait of Eileen Collins (public domain), its face framed as FER2013 frames faces, resized"
-INTENDED_USE = (
-    "Reading the visible expression of faces in pictures, for research and for applications whose users know of it."
-    " It reads expressions, not feelings, intentions or attention; it must not decide about people. Inferring"
-    " emotions at work and in education is prohibited in the European Union (Regulation 2024/1689, article 5)."
-)
-_FERPLUS_TERMS = "FER+ votes: Barsoum et al. 2016, MIT licence."
-_FER2013_TERMS = (
-    "Trained on FER2013 (Goodfellow et al. 2013), pictures gathered from the web for research; whether weights"
-    " trained on them may be used commercially is not settled."
-)
+_PARITY_FACES = 512
+_Logits = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Terms:
-    """What the card says of the law.
+class Options:
+    """What kind of file a run becomes.
 
     Attributes:
-        version: of the model.
-        licence: of the weights, as an SPDX name.
-        data_terms: of the data they were trained on; None takes FER2013's for FER2013, else asks to ask.
+        views: ``none``, or the test-time views whose mean the file answers; see :mod:`mien.train.views`.
+        crop: pixels a side of the windows of ``ten-crop``; None takes 5/6 of the face.
+        precision: ``fp32``; ``fp16`` stores the weights in half the size; ``int8`` computes in 8 bit.
+        calibration_faces: training faces that 8-bit ranges are found on.
+        reduce_range: 7-bit weights, for processors whose 8-bit sums saturate (x86 without VNNI).
     """
 
-    version: str = "1"
-    licence: str = "Apache-2.0"
-    data_terms: str | None = None
+    views: Literal["none", "flip", "ten-crop"] = "none"
+    crop: int | None = None
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    calibration_faces: int = 1000
+    reduce_range: bool = False
 
 
-def package(run: RunFolder, table: Table, out: Path, terms: Terms | None = None) -> Model:
+@dataclass(frozen=True)
+class _Source:
+    """A finished run as its file is made of.
+
+    Attributes:
+        state, best_epoch, recipe: what the run says of itself.
+        network: the best weights, with test-time views around them.
+        table: the data with the recipe's protocol applied.
+        faces: its validation rows.
+        pixels: of those as the network takes them, uint8 (N, C, S, S).
+    """
+
+    state: dict[str, Any]
+    best_epoch: int
+    recipe: Recipe
+    network: nn.Module
+    table: Table
+    faces: Table
+    pixels: NDArray[np.uint8]
+
+
+def package(
+    run: RunFolder, table: Table, out: Path, terms: Terms | None = None, options: Options | None = None
+) -> Model:
     """Export the best weights of a run, fit the temperatures on validation, check the file and write it.
 
     Args:
         run: a finished run.
-        table: the data that it was trained on.
+        table: the data that it was trained on, as imported; the recipe's protocol is applied here.
         out: the model file to write.
         terms: what the card says of version and licence.
+        options: views and precision.
 
     Returns:
         The written file, loaded.
 
     Raises:
-        TrainingError: the run is not finished or was trained on other data.
-        ExportError: the file does not say what the network says; nothing is written.
+        TrainingError: the run is not finished, is damaged, or was trained on other data.
+        ExportError: the file does not say what the network says, or less precisely than the gates allow, or
+            the network cannot be exported so; nothing is written.
     """
-    state = run.read_state()
-    if state.get("state") != "finished":
-        raise TrainingError(f"{run.path} is not finished: go on with mien train --resume")
-    if state["data"] != table.fingerprint:
-        raise TrainingError(f"{run.path} was trained on other data than this table")
-    recipe = recipes.load(run.recipe)
-    best = run.load(run.best)
-    labels = {name: tuple(names) for name, names in state["labels"].items()}
-    network = Classifier(recipe.network, {name: len(names) for name, names in labels.items()})
-    network.load_state_dict(best["network"])
-    faces = table.split("validation")
-    grey = faces.pictures(recipe.data.size, grey=True)
-    logits = {name: rows.numpy() for name, rows in score(network, torch.from_numpy(grey).unsqueeze(1)).items()}
-    outputs = _outputs(recipe, labels, logits, faces)
-    bare = graph.wrap(
-        graph.export_network(network, tuple(labels), recipe.data.size),
-        {name: (output.label_set, output.temperature) for name, output in outputs.items()},
-        recipe.data.size,
-    )
-    card = _card(recipe, outputs, table, state, best, terms or Terms())
-    return _check_and_write(run, bare, card, logits, table, grey, out)
-
-
-def _outputs(
-    recipe: Recipe, labels: dict[str, tuple[str, ...]], logits: dict[str, NDArray[np.float32]], faces: Table
-) -> dict[str, Output]:
-    """The first head is ``probabilities``, every further one ``probabilities_<label set>``."""
-    outputs = {}
-    for number, head in enumerate(recipe.heads):
-        name = f"probabilities_{head.label_set}" if number else "probabilities"
-        temperature = fit_temperature(logits[head.label_set], faces.truth(head.label_set))
-        outputs[name] = Output(labels[head.label_set], head.label_set, round(temperature, 4))
-    return outputs
-
-
-def _card(recipe: Recipe, outputs: dict[str, Output], table: Table, state: Any, best: Any, terms: Terms) -> Card:
-    size = recipe.data.size
-    picture = decode((resources.files("mien.export") / "golden.png").read_bytes())
-    golden = np.ascontiguousarray(resize(picture, size, size))
-    known = _FER2013_TERMS + (" " + _FERPLUS_TERMS if table.votes is not None else "")
-    fallback = known if table.info.label_set in LABEL_SETS and table.info.name == "fer2013" else "not stated"
-    return Card(
-        name=recipe.name,
-        version=terms.version,
-        outputs=outputs,
-        height=size,
-        width=size,
-        framing={name: framing.to_dict() for name, framing in FER2013_FRAMING.items()},
-        framing_rule=FRAMING_RULE,
-        golden=Golden(base64.b64encode(golden.tobytes()).decode(), {}, GOLDEN_SOURCE),
-        recipe=yaml.safe_load(recipes.dump(recipe)),
-        data={
-            "name": table.info.name,
-            "fingerprint": table.fingerprint,
-            "official_splits": table.info.official,
-            "source": table.info.source,
-        },
-        training={
-            "seed": state["seed"],
-            "parameters": state["parameters"],
-            "best_epoch": best["epoch"],
-            "epochs": recipe.epochs,
-            "seconds": state["seconds"],
-            "environment": state["environment"],
-        },
-        licence=terms.licence,
-        data_terms=terms.data_terms or fallback,
-        intended_use=INTENDED_USE,
-    )
-
-
-def _check_and_write(
-    run: RunFolder,
-    bare: bytes,
-    card: Card,
-    logits: dict[str, NDArray[np.float32]],
-    table: Table,
-    grey: NDArray[np.uint8],
-    out: Path,
-) -> Model:
-    """Run the file that is to be written, compare it, let it score validation, and only then write it."""
+    options = options or Options()
+    if not out.parent.is_dir():
+        raise ExportError(f"cannot write {out}: the folder {out.parent} does not exist")
+    source = _open(run, table, options)
+    data = source.recipe.data
+    heads = tuple(head.label_set for head in source.recipe.heads)
+    exact = graph.export_network(source.network, heads, data.size, data.channels)
+    logits = quantise.run(exact, source.pixels)
+    made, made_logits, facts = _at_precision(exact, logits, source, options)
+    facts = {"precision": options.precision, "views": options.views} | facts
+    if options.views == "ten-crop":
+        facts["crop"] = options.crop or looks.default_crop(data.size)
     with tempfile.TemporaryDirectory() as folder:
-        draft = Path(folder) / "draft.onnx"
-        draft.write_bytes(attach(bare, card))
-        model = Model(draft)
-        expected = {
-            name: softmax(logits[output.label_set] / output.temperature, axis=1)
-            for name, output in card.outputs.items()
-        }
-        differences = check_parity(expected, model.score(np.repeat(grey[..., None], 3, axis=3)))
-        scored = predictions.predict(model, table, "validation")
-        figures = {s.output: summary(metrics.measure(s)) for s in scored.scores}
-        golden = {
-            name: tuple(round(float(p), 5) for p in rows[0])
-            for name, rows in model.score(card.golden_crop()[None]).items()
-        }
-    outputs = {name: replace(output, metrics={"validation": figures[name]}) for name, output in card.outputs.items()}
-    parity = {"largest_difference": max(differences.values()), "faces": len(grey)}
-    card = replace(
-        card,
-        outputs=outputs,
-        golden=replace(card.golden, probabilities=golden),
-        training={**card.training, "parity": parity},
-    )
-    run.write(out, attach(bare, card))
+        model = _draft(made, made_logits, source, table, terms or Terms(), facts, Path(folder) / "made.onnx")
+        scored = [predictions.predict(model, source.table, "validation")]
+        if made is exact:
+            facts["parity"] = _check_parity(model, source)
+        else:
+            reference = _draft(exact, logits, source, table, Terms(), {}, Path(folder) / "exact.onnx")
+            facts["gate"] = _check_agreement(reference, model, source.table, scored)
+        content = _finish(model, scored[0], facts)
+    run.write(out, content)
     return Model(out)
 
 
-def summary(figures: metrics.Figures) -> dict[str, Any]:
-    """Figures as a card carries them, in percent, rounded to two digits; the calibration error in 0-1."""
-    return {
-        "n": figures.n,
-        "top1": round(100 * figures.top1, 2),
-        "interval95": [round(100 * bound, 2) for bound in figures.interval],
-        "balanced_accuracy": round(100 * figures.balanced_accuracy, 2),
-        "macro_f1": round(100 * figures.macro_f1, 2),
-        "ece": round(figures.ece, 4),
-    } | {name.replace(" ", "_"): {"n": n, "top1": round(100 * top1, 2)} for name, (n, top1) in figures.also.items()}
+def _open(run: RunFolder, table: Table, options: Options) -> _Source:
+    try:
+        state = run.read_state()
+    except ValueError as error:
+        raise TrainingError(f"{run.run} is not JSON: the run is damaged, train again") from error
+    if not state:
+        raise TrainingError(f"{run.path} is no run folder: it holds no run.json")
+    if state.get("state") != "finished":
+        raise TrainingError(f"{run.path} is not finished: go on with mien train --resume")
+    if state.get("data") != table.fingerprint:
+        raise TrainingError(f"{run.path} was trained on other data than this table")
+    recipe = recipes.load(run.recipe)
+    try:
+        epoch = run.load(run.best)["epoch"]
+        network: nn.Module = networks.restore(run)
+    except (RuntimeError, KeyError) as error:
+        raise TrainingError(f"{run.best} does not fit {run.recipe}: the run is damaged, train again") from error
+    data = recipe.data
+    applied = training_faces.as_trained(table, recipe)
+    if options.views != "none":
+        network = looks.Views(network, options.views, options.crop).eval()
+        try:
+            with torch.inference_mode():
+                network(torch.zeros(1, data.channels, data.size, data.size))
+        except (RuntimeError, ValueError, AssertionError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ExportError(f"the network cannot look at {options.views} views ({reason}): choose others") from error
+    faces = applied.split("validation")
+    return _Source(state, epoch, recipe, network, applied, faces, training_faces.pixels(faces, recipe.data).numpy())
+
+
+def _at_precision(
+    exact: onnx.ModelProto, logits: _Logits, source: _Source, options: Options
+) -> tuple[onnx.ModelProto, _Logits, dict[str, Any]]:
+    """The graph at the precision asked for, its logits on validation, and what the card says of how it came about."""
+    if options.precision == "fp32":
+        return exact, logits, {}
+    if options.precision == "fp16":
+        made = quantise.to_fp16(exact)
+        return made, quantise.run(made, source.pixels), {}
+    train = source.table.split("train")
+    count = min(options.calibration_faces, len(train))
+    chosen = np.sort(np.random.default_rng(source.recipe.seed).choice(len(train), count, replace=False))
+    faces = training_faces.pixels(train.take(chosen), source.recipe.data).numpy()
+    best = quantise.choose(
+        lambda method: quantise.to_int8(exact, faces, method, reduce_range=options.reduce_range),
+        source.pixels,
+        logits,
+    )
+    calibration = {
+        "faces": count,
+        "method": best.method,
+        "validation_agreement": {name: round(share, 4) for name, share in best.agreements.items()},
+        "reduce_range": options.reduce_range,
+    }
+    return best.network, best.logits, {"calibration": calibration}
+
+
+def _draft(
+    network: onnx.ModelProto,
+    logits: _Logits,
+    source: _Source,
+    table: Table,
+    terms: Terms,
+    facts: dict[str, Any],
+    place: Path,
+) -> Model:
+    """A file of a network graph at its own temperatures, not yet judged; without figures and golden answers."""
+    recipe, state = source.recipe, source.state
+    outputs = {}
+    for number, head in enumerate(recipe.heads):  # the first is what users see
+        name = f"probabilities_{head.label_set}" if number else "probabilities"
+        temperature = fit_temperature(logits[head.label_set], source.faces.truth(head.label_set))
+        outputs[name] = Output(tuple(state["labels"][head.label_set]), head.label_set, round(temperature, 4))
+    bare = graph.wrap(
+        network,
+        {name: (output.label_set, output.temperature) for name, output in outputs.items()},
+        recipe.data.size,
+        recipe.data.channels,
+    )
+    told = ("seed", "parameters", "seconds", "environment", "weights")
+    training = {key: state[key] for key in told if key in state}
+    training |= {"best_epoch": source.best_epoch, "epochs": recipe.epochs, "export": facts}
+    place.write_bytes(attach(bare, describe(recipe, table, terms, outputs, training)))
+    return Model(place)
+
+
+def _check_parity(model: Model, source: _Source) -> dict[str, Any]:
+    """The file against the network on validation faces, at most 512 of them."""
+    count = len(source.pixels)
+    pixels = source.pixels[np.unique(np.linspace(0, count - 1, _PARITY_FACES).astype(int))]
+    logits = score(source.network, torch.from_numpy(pixels))
+    expected = {
+        name: softmax(logits[output.label_set].numpy() / output.temperature, axis=1)
+        for name, output in model.card.outputs.items()
+    }
+    crops = np.broadcast_to(pixels.transpose(0, 2, 3, 1), (len(pixels), *pixels.shape[2:], 3))
+    differences = gates.check_parity(expected, model.score(np.ascontiguousarray(crops)))
+    return {"largest_difference": max(differences.values()), "faces": len(pixels)}
+
+
+def _check_agreement(
+    reference: Model, model: Model, table: Table, scored: list[predictions.Predictions]
+) -> list[dict[str, Any]]:
+    """The file against the 32-bit one on validation and, where there is one, test."""
+    splits = ["validation", *(["test"] if "test" in table.splits else [])]
+    found = [*scored, *(predictions.predict(model, table, split) for split in splits[1:])]
+    compared = gates.compare([predictions.predict(reference, table, split) for split in splits], found)
+    gates.check_agreement(compared)
+    rounded = [replace(c, agreement=round(c.agreement, 5), accuracy_loss=round(c.accuracy_loss, 3)) for c in compared]
+    return [{"splits": splits} | asdict(c) for c in rounded]
+
+
+def _finish(model: Model, scored: predictions.Predictions, facts: dict[str, Any]) -> bytes:
+    """The draft's bytes with the card complete: figures on validation, golden answers, what the gate found."""
+    bare, card = detach(model.path.read_bytes())
+    figures = {s.output: summary(metrics.measure(s)) for s in scored.scores}
+    golden = {
+        name: tuple(round(float(p), 5) for p in rows[0]) for name, rows in model.score(card.golden_crop()[None]).items()
+    }
+    card = replace(
+        card,
+        outputs={name: replace(output, metrics={"validation": figures[name]}) for name, output in card.outputs.items()},
+        golden=replace(card.golden, probabilities=golden),
+        training={**card.training, "export": facts},
+    )
+    return attach(bare, card)
 
 
 def record_metrics(file: Path, split: str, figures: dict[str, metrics.Figures]) -> None:

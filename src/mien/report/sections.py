@@ -23,7 +23,7 @@ from mien.evaluate.reliability import Bin, at_temperature, reliability
 from mien.report import heatmaps, sheet
 from mien.report.evidence import Evidence
 from mien.report.sheet import Marked
-from mien.report.views import part_pixels
+from mien.train import faces as training_faces
 from mien.train import networks
 from mien.train.schema import Recipe
 
@@ -204,7 +204,7 @@ def heat_sections(evidence: Evidence, split: str) -> list[HeatSection]:
         positions = _examples(scores)
         chosen = part.take(positions)
         said = scores.probabilities[positions].argmax(axis=1)
-        maps = heatmaps.explain(network, part_pixels(chosen, evidence.recipe), scores.label_set, said)
+        maps = heatmaps.explain(network, training_faces.pixels(chosen, evidence.recipe.data), scores.label_set, said)
         pixels = chosen.pictures(evidence.card.width)
         overlays = [heatmaps.overlay(face, heat) for face, heat in zip(pixels, maps.maps, strict=True)]
         found.append(HeatSection(scores.label_set, sheet.mark(scores, positions, pixels), overlays, maps))

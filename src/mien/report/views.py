@@ -21,7 +21,7 @@ from mien.evaluate import predictions
 from mien.evaluate.metrics import Figures, measure
 from mien.evaluate.predictions import Predictions, Scores
 from mien.evaluate.significance import McNemar, mcnemar
-from mien.train import networks
+from mien.train import faces, networks
 from mien.train.folder import RunFolder
 from mien.train.schema import Recipe
 from mien.train.scoring import score
@@ -91,7 +91,7 @@ def _score(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = networks.restore(run)
     part = table.split(split)
-    pixels = part_pixels(part, recipe)
+    pixels = faces.pixels(part, recipe.data)
     found: dict[str, Predictions | None] = {}
     for view in views:
         viewed: nn.Module = network if view == SINGLE else Views(network, view)  # pyright: ignore[reportArgumentType]
@@ -106,13 +106,6 @@ def _score(
         predictions.write(answers, run.predictions / f"{split}-{view}.parquet")
         found[view] = answers
     return found
-
-
-def part_pixels(part: Table, recipe: Recipe) -> torch.Tensor:
-    """The faces of a table as a recipe's network takes them: uint8 (N, C, S, S)."""
-    grey = recipe.data.channels == 1
-    pictures = torch.from_numpy(part.pictures(recipe.data.size, grey=grey))
-    return pictures.unsqueeze(1) if grey else pictures.permute(0, 3, 1, 2)
 
 
 def _as_predictions(

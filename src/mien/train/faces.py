@@ -95,13 +95,18 @@ def load(table: Table, split: str, recipe: Recipe, device: torch.device) -> Face
             raise TrainingError(f"no {split} face of {table.info.name!r} has a label in {name!r}: leave that head out")
     learned = {name: torch.tensor(rows, device=device) for name, rows in targets.items()}
     return Faces(
-        _pixels(part, recipe.data, device),
+        pixels(part, recipe.data, device),
         losses.chosen(recipe.heads, learned),
         {name: torch.tensor(rows, device=device) for name, rows in truth.items()},
     )
 
 
-def _pixels(table: Table, data: Data, device: torch.device) -> Tensor:
+def pixels(table: Table, data: Data, device: torch.device | str = "cpu") -> Tensor:
+    """Pictures as a recipe's network takes them, uint8 (N, C, size, size); on the device, or mapped if they are many.
+
+    Raises:
+        DataError: a picture cannot be decoded.
+    """
     bytes_needed = len(table) * data.channels * data.size**2
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**34
     mapped = data.storage == "mapped" or (data.storage == "auto" and bytes_needed > _SHARE * total)
@@ -109,9 +114,9 @@ def _pixels(table: Table, data: Data, device: torch.device) -> Tensor:
     pictures = table.pictures(data.size, grey=grey, mapped=cache_folder() / "pixels" if mapped else None)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nobody writes to it
-        pixels = torch.from_numpy(pictures)
-    pixels = pixels.unsqueeze(1) if grey else pixels.permute(0, 3, 1, 2)
-    return pixels if mapped else pixels.contiguous().to(device)
+        found = torch.from_numpy(pictures)
+    found = found.unsqueeze(1) if grey else found.permute(0, 3, 1, 2)
+    return found if mapped else found.contiguous().to(device)
 
 
 def _check_labels(table: Table, targets: dict[str, np.ndarray], heads: Sequence[Head]) -> None:

@@ -210,6 +210,9 @@ def _from_model(name: str, labels: Mapping[str, tuple[str, ...]], network: Class
     onnx, numpy_helper = require("onnx", "train"), require("onnx.numpy_helper", "train")
     path = models.find(name)
     graph_bytes, card = detach(path.read_bytes(), where=str(path))
+    precision = card.training.get("export", {}).get("precision", "fp32")
+    if precision != "fp32":
+        raise TrainingError(f"{path} holds {precision} weights: start from the run that it was exported from")
     graph = onnx.load_from_string(graph_bytes).graph
     values = {item.name: item for item in graph.initializer}
     state: dict[str, Tensor] = {}
@@ -220,12 +223,11 @@ def _from_model(name: str, labels: Mapping[str, tuple[str, ...]], network: Class
         place = node.input[1].removeprefix("network.").removesuffix(".weight")
         numbers = [torch.from_numpy(numpy_helper.to_array(values[key]).copy()) for key in node.input[1:]]
         state[f"{place}.weight"] = numbers[0]
-        if len(numbers) > 1 and place in norms:
-            state |= _identity_norm(*norms[place], bias=numbers[1])
+        if place in norms:
+            bias = numbers[1] if len(numbers) > 1 else torch.zeros(len(numbers[0]))
+            state |= _identity_norm(*norms[place], bias=bias)
         elif len(numbers) > 1:
             state[f"{place}.bias"] = numbers[1]
-    if not state:
-        raise TrainingError(f"{path} holds no 32-bit weights by name: start from the run that it was exported from")
     theirs = {output.label_set: output.labels for output in card.outputs.values()}
     return _without_other_heads(state, theirs, labels)
 

@@ -1,0 +1,40 @@
+"""A tiny run, trained once, and run folders with untrained networks for what needs no training."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_recipe import SPEC
+
+from mien.data.table import Table
+from mien.train import recipe, run
+from mien.train.folder import RunFolder
+from mien.train.networks import build
+from mien.train.schema import Recipe
+
+
+@pytest.fixture(scope="session")
+def finished(patterns, tmp_path_factory) -> RunFolder:
+    """Two epochs on the pattern pictures."""
+    return run.train(SPEC, patterns, tmp_path_factory.mktemp("export") / "run")
+
+
+@pytest.fixture
+def untrained(tmp_path) -> Callable[[Recipe, Table], RunFolder]:
+    """Makes the folder of a run that never ran: random weights, everything else in place."""
+
+    def make(spec: Recipe, table: Table) -> RunFolder:
+        folder = RunFolder(Path(tmp_path) / "untrained")
+        folder.create()
+        folder.write(folder.recipe, recipe.dump(spec).encode())
+        labels = {head.label_set: table.label_sets[head.label_set] for head in spec.heads}
+        facts = {"state": "finished", "data": table.fingerprint, "labels": labels, "seed": 0, "parameters": 1}
+        folder.write(folder.run, json.dumps(facts | {"seconds": 1, "environment": {}}).encode())
+        torch.manual_seed(0)
+        network = build(spec, {name: len(names) for name, names in labels.items()})
+        folder.save(folder.best, {"network": network.state_dict(), "epoch": 1, "selection": 0.0})
+        return folder
+
+    return make
