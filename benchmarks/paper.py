@@ -1,7 +1,7 @@
 """The paper's Table 2 and what transfer brings: which cells were run, their figures, and the command of the others.
 
-    python benchmarks/paper.py                 # reads runs/, keeps what it finds in benchmarks/paper.json, prints Markdown
-    python benchmarks/paper.py --commands      # prints the commands of all cells, one a line
+    python benchmarks/paper.py             # reads runs/, keeps figures in benchmarks/paper.json, prints Markdown
+    python benchmarks/paper.py --commands  # prints the commands of all cells, one a line
 
 A cell is one run folder. Validation (PublicTest) chose its epoch; the test figure (PrivateTest) is there once
 ``mien evaluate RUN/model.onnx --split test --predictions RUN/predictions/test.parquet`` has scored it.
@@ -31,6 +31,7 @@ class Cell:
 
     @property
     def command(self) -> str:
+        """What runs it."""
         return f"mien train {self.options} --data fer2013.parquet --out {self.run}"
 
 
@@ -79,7 +80,7 @@ def _facts(cell: Cell) -> dict[str, Any] | None:
     }
     scored = run / "predictions" / "test.parquet"
     if scored.exists():
-        measured = [metrics.measure(s) for s in predictions.read(scored).scores if s.label_set == "fer2013"][0]
+        measured = next(metrics.measure(s) for s in predictions.read(scored).scores if s.label_set == "fer2013")
         low, high = measured.interval
         shares = (100 * measured.top1, 100 * low, 100 * high)
         facts["test"] = {"n": measured.n, "top1": round(shares[0], 2), "interval95": [round(s, 2) for s in shares[1:]]}
@@ -99,6 +100,15 @@ def _row(cell: Cell, facts: dict[str, Any] | None) -> str:
     return f"| {cell.start} | {cell.length} | {cell.augmentation} | {shown[0]} | {shown[1]} | {note} |"
 
 
+def table(record: dict[str, Any]) -> str:
+    """The Markdown table of all cells."""
+    lines = [
+        "| starts from | trains | augmentation | validation top-1 % | test top-1 % | |",
+        "|---|---|---|---|---|---|",
+    ]
+    return "\n".join([*lines, *(_row(cell, record.get(cell.run)) for cell in _cells())])
+
+
 def main() -> None:
     """Print the table, or the commands."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -111,10 +121,7 @@ def main() -> None:
     record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
     record |= {cell.run: facts for cell in cells if (facts := _facts(cell))}
     RECORD.write_text(json.dumps(record, indent=2) + "\n")
-    print("| starts from | trains | augmentation | validation top-1 % | test top-1 % | |")
-    print("|---|---|---|---|---|---|")
-    for cell in cells:
-        print(_row(cell, record.get(cell.run)))
+    print(table(record))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The figures in the README and in the shipped cards are those of the committed predictions tables."""
 
+import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -42,3 +44,9 @@ def test_every_look_at_the_test_split_is_in_the_ledger():
             for scores in table.scores:
                 top1 = f"{100 * metrics.measure(scores).top1:.2f}"
                 assert re.search(rf"{table.provenance['graph_sha256']}.*,{scores.label_set},\d+,{top1},", ledger)
+
+
+def test_the_paper_page_shows_the_recorded_cells():
+    page = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
+    script = runpy.run_path(str(ROOT / "benchmarks" / "paper.py"))
+    assert script["table"](json.loads((ROOT / "benchmarks" / "paper.json").read_text(encoding="utf-8"))) in page

@@ -33,6 +33,7 @@ def test_all_faults_are_reported_at_once_with_the_nearest_key():
     with pytest.raises(RecipeError) as caught:
         recipe.parse(faulty)
     message = str(caught.value)
+    assert message.startswith("recipe has 4 fault(s)")  # with the rate that is missing then
     assert "did you mean learning_rate" in message
     assert "did you mean seed" in message
     assert "did you mean widths" in message

@@ -117,6 +117,7 @@ class Display:
             speed=speed,
         )
         if step.figures:
-            shown = ", ".join(f"{name.removeprefix('validation_')} {value:.4f}" for name, value in step.figures.items())
+            told = {k: v for k, v in step.figures.items() if not k.startswith("validation_loss")}
+            shown = ", ".join(f"{name.removeprefix('validation_')} {value:.4f}" for name, value in told.items())
             self._console.print(f"epoch {step.epoch + 1}/{step.epochs}: {shown}, {speed:.0f} images/s", highlight=False)
             self._since, self._images = time.perf_counter(), 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.table import Column
 from rich.table import Table as Grid
 
 from mien.errors import require
@@ -66,7 +67,7 @@ def _print(trials: list[Trial], markdown: bool) -> None:
         lines = [header, ["---"] * len(header), *rows]
         print("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
     else:
-        grid = Grid(*header)
+        grid = Grid(*(Column(name, overflow="fold") for name in header))
         for row in rows:
             grid.add_row(*row)
         Console().print(grid)

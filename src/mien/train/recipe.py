@@ -87,8 +87,9 @@ def parse(text: str, where: str = "recipe", overrides: Iterable[str] = ()) -> Re
     try:
         return Recipe.model_validate(document)
     except ValidationError as error:
-        faults = "; ".join(_describe(fault) for fault in error.errors())
-        raise RecipeError(f"{where} has {error.error_count()} fault(s): {faults}") from error
+        # A list of faulty parts is not too short as well, whatever pydantic says.
+        faults = [fault for fault in error.errors() if fault["type"] != "too_short" or not fault["input"]]
+        raise RecipeError(f"{where} has {len(faults)} fault(s): {'; '.join(map(_describe, faults))}") from error
 
 
 def override(document: dict[str, Any], change: str) -> None:
