@@ -50,9 +50,9 @@ def _cells() -> list[Cell]:
     longer = "paper-pretrained --set stages.1.epochs=60 --set stages.1.early_stop=8"
     run = "runs/paper-pretrained-long"
     found.append(Cell("Tiny ImageNet, pre-trained here", "10 + up to 60, early stop", "with", run, longer))
-    found.append(Cell("scratch, small network, INVALID", "24 epochs", "with", "runs/oversampled", "oversampled"))
+    found.append(Cell("scratch, small network, INVALID", "16 epochs", "without", "runs/oversampled", "oversampled"))
     honest = "oversampled --set data.protocol=official"
-    found.append(Cell("scratch, the same network, official", "24 epochs", "with", "runs/not-oversampled", honest))
+    found.append(Cell("scratch, the same network, official", "16 epochs", "without", "runs/not-oversampled", honest))
     return found
 
 
