@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,9 @@ def test_export_again_under_another_name(trained, folder, patterns_path):
 def test_interrupted_it_says_how_to_go_on(folder, patterns_path):
     (folder / "long.yaml").write_text(RECIPE.replace("tiny", "long").replace("epochs: 3", "epochs: 400"))
     command = [str(Path(sys.executable).with_name("mien")), "train", "long.yaml", "--data", str(patterns_path)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=folder)
+    # Where the tests run in the background, children would ignore the signal.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=folder, preexec_fn=heed)
     assert process.stderr is not None
     for line in process.stderr:
         if "epoch 2/400" in line:
@@ -97,7 +100,7 @@ def test_faults_are_one_line(trained, folder, patterns_path):
         (("train", "tiny.yaml", "--data", patterns_path), "--resume"),
         (("train", "tiny.yaml", "--data", trained), "not a readable Parquet"),
         (("evaluate", "nonsense", "--data", patterns_path), "no model 'nonsense'"),
-        (("export", ".", "--data", patterns_path), "not finished"),
+        (("export", ".", "--data", patterns_path), "no run folder"),
         (("models", "show", "tiny.yaml"), "no card"),
     ]:
         stderr = mien(*arguments, cwd=folder, code=2).stderr

@@ -14,8 +14,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def one(tiny_runs, tmp_path):
-    """A copy of a run, to be damaged."""
-    return shutil.copytree(tiny_runs[0], tmp_path / "one")
+    """A copy of a run, to be damaged, with nothing scored yet."""
+    return shutil.copytree(tiny_runs[0], tmp_path / "one", ignore=shutil.ignore_patterns("predictions"))
 
 
 def test_what_was_scored_is_read_and_what_was_not_is_scored_and_kept(one, patterns):

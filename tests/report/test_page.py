@@ -162,7 +162,11 @@ def test_an_invalid_protocol_is_marked_at_the_top_and_its_copies_are_counted(tin
     run = shutil.copytree(tiny_runs[0], tmp_path / "invalid")
     shutil.rmtree(run / "predictions", ignore_errors=True)
     recipe = run / "recipe.yaml"
-    recipe.write_text(recipe.read_text().replace("protocol: official", "protocol: oversample-before-split"))
+    recipe.write_text(
+        recipe.read_text()
+        .replace("protocol: official", "protocol: oversample-before-split")
+        .replace("merge_copies: true", "merge_copies: false")
+    )
     marked = evidence.gather(run, patterns, ("validation",))
     text = page.write(page.Request(marked, tmp_path / "page", with_views=False)).read_text(encoding="utf-8")
     assert "invalid" in text.partition("<section")[0]

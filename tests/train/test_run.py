@@ -329,7 +329,7 @@ def test_each_shipped_recipe_runs_two_steps(name, patterns, tmp_path):
     started = time.perf_counter()
     folder = run.train(short, patterns, tmp_path / "run")
     assert folder.read_state()["parameters"] > 1000
-    assert folder.read_state()["seconds"] <= time.perf_counter() - started
+    assert folder.read_state()["seconds"] <= time.perf_counter() - started + 0.5  # it is rounded
 
 
 def test_history_is_there_for_tensorboard_too(finished, tmp_path):

@@ -104,9 +104,13 @@ class _Run:
         self._build(checkpoint)
         if not checkpoint and self.fabric.is_global_zero:
             self._describe()
-        for number, stage in enumerate(self.recipe.stages, start=1):
-            if not optimize.is_over(stage, self._scores(number)):
-                self._run_stage(number, stage, checkpoint if self._scores(number) else {})
+        self.log = tensorboard.Log(self.folder.path)
+        try:
+            for number, stage in enumerate(self.recipe.stages, start=1):
+                if not optimize.is_over(stage, self._scores(number)):
+                    self._run_stage(number, stage, checkpoint if self._scores(number) else {})
+        finally:
+            self.log.close()
         if self.fabric.is_global_zero:
             self.folder.write_state(
                 state="finished",
@@ -289,7 +293,7 @@ class _Run:
                 },
             )
             self.folder.write_history(self.rows)
-            tensorboard.log(self.folder.path, row)
+            self.log.add(row)
         self.fabric.barrier()
         figures = {k: v for k, v in row.items() if k == "loss" or k.startswith("validation")}
         self._tell(row["epoch"] - 1, self._steps, self._steps, self._images, figures)
