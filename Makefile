@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SAMPLE := docs/astronaut.jpg
 
+# Tests run in two processes: one thread each, or torch's threads fight over the cores.
+export OMP_NUM_THREADS := 1
+
 .PHONY: demo test check format clean
 
 # What the base install can do: no torch, no data, no network after the install.
