@@ -143,7 +143,8 @@ class _Run:
         self.started = None if checkpoint else weights.start(self.network, self.recipe, self.labels)
         if self.started:
             self.say(f"starts with {self.started}")
-        self.network = self.network.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.layout = devices.memory_layout(self.network)
+        self.network = self.network.to(self.device, memory_format=self.layout)  # pyright: ignore[reportCallIssue]
         self.average = (
             AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(self.recipe.ema), use_buffers=True)
             if self.recipe.ema
@@ -223,7 +224,7 @@ class _Run:
             if stage.augmentation.mixup:
                 pixels, targets = mixup(pixels, targets, stage.augmentation.mixup, generator)
             optimizer.zero_grad()
-            logits = wrapped(pixels.contiguous(memory_format=torch.channels_last))
+            logits = wrapped(pixels.contiguous(memory_format=self.layout))
             loss = self.loss(logits, targets, labelled)
             self.fabric.backward(loss * world)  # processes average their gradients; theirs is a share of one batch
             if stage.clip_norm:
