@@ -1,5 +1,6 @@
 """mien report, compare and sheet as a user runs them, in processes of their own."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -103,13 +104,29 @@ def test_a_sheet_of_unseen_class_folders(folder):
     mien(*ask, "-o", "again.png", cwd=folder)
     mien(*ask, "-o", "other.png", "--seed", 1, cwd=folder)
     assert (folder / "again.png").read_bytes() == first != (folder / "other.png").read_bytes()
+    assert "no output 'x'" in mien(*ask, "--output", "x", cwd=folder, code=2).stderr
+    score = ("evaluate", "default", "--data", "mma.parquet", "--split", "test")
+    figures = json.loads(mien(*score, "--json", cwd=folder).stdout)["figures"]
+    assert [(f["output"], f["label_set"], f["n"]) for f in figures] == [("probabilities_fer2013", "fer2013", 35)]
 
 
-def test_a_table_of_other_labels_is_refused_by_name(folder):
-    for label in ("bored", "glad"):
-        place = folder / "moods" / label
+def moods(folder, *labels):
+    for label in labels:
+        place = folder / "-".join(labels) / label
         place.mkdir(parents=True)
         for number in range(6):
             cv2.imwrite(str(place / f"{number}.png"), np.full((48, 48), 20 * number, np.uint8) + len(label))
-    mien("data", "import", "folder", "moods", "-o", "moods.parquet", "--labels", "bored,glad", cwd=folder)
+    mien("data", "import", "folder", "-".join(labels), "-o", "moods.parquet", "--labels", ",".join(labels), cwd=folder)
+
+
+def test_a_table_of_fewer_labels_is_measured_by_name(folder):
+    moods(folder, "sad", "happy")
+    score = ("evaluate", "default", "--data", "moods.parquet", "--split", "train")
+    figures = json.loads(mien(*score, "--json", cwd=folder).stdout)["figures"]
+    assert [f["label_set"] for f in figures] == ["sad-happy", "sad-happy"]
+    assert "not those on other labels" in mien(*score, "--record", cwd=folder, code=2).stderr
+
+
+def test_a_table_of_other_labels_is_refused_by_name(folder):
+    moods(folder, "bored", "glad")
     assert "does not know bored" in mien("sheet", "default", "--data", "moods.parquet", cwd=folder, code=2).stderr

@@ -1,10 +1,11 @@
+import cv2
 import numpy as np
 import pytest
-from pattern_pictures import write_patterns
+from pattern_pictures import pattern, write_patterns
 
 from mien import models
 from mien.data import table as tables
-from mien.data.writer import TableInfo
+from mien.data.writer import TableInfo, TableWriter, pixel_digest
 from mien.errors import DataError
 from mien.evaluate import metrics, predictions
 
@@ -62,3 +63,36 @@ def test_a_split_that_is_not_there_is_named(tmp_path):
     table = tables.read(write_patterns(tmp_path / "t.parquet", {"train": 7}))
     with pytest.raises(DataError, match="no 'test' rows, only train"):
         predictions.predict(models.load(), table, "test")
+
+
+def elsewhere(path, labels, order):
+    """A table of other labels: one test picture for each index in ``order``."""
+    rng = np.random.default_rng(0)
+    with TableWriter(path, TableInfo("elsewhere", "elsewhere", labels)) as writer:
+        for row, label in enumerate(order):
+            pixels = pattern(row % 7, rng)
+            image = cv2.imencode(".png", pixels)[1].tobytes()
+            digest = pixel_digest(pixels)
+            writer.add(image=image, path="", label=label, split="test", row=row, group=row, digest=digest, votes=None)
+    return tables.read(path)
+
+
+def test_labels_of_other_data_are_matched_by_name(tmp_path):
+    table = elsewhere(tmp_path / "t.parquet", ("sad", "happy"), [0, 1, 1])
+    found = predictions.predict(models.load(threads=1), table, "test")
+    assert [s.output for s in found.scores] == ["probabilities", "probabilities_fer2013"]
+    for s in found.scores:
+        assert s.label_set == "elsewhere"
+        assert [s.labels[k] for k in s.truth] == ["sad", "happy", "happy"]
+        assert s.probabilities.shape == (3, len(s.labels))
+
+
+def test_only_outputs_that_know_all_labels_are_scored(tmp_path):
+    table = elsewhere(tmp_path / "t.parquet", ("sad", "contempt"), [0, 1])
+    assert [s.output for s in predictions.predict(models.load(threads=1), table, "test").scores] == ["probabilities"]
+
+
+def test_a_label_that_the_model_does_not_know_is_refused_by_name(tmp_path):
+    table = elsewhere(tmp_path / "t.parquet", ("happy", "bored"), [0, 1])
+    with pytest.raises(DataError, match="does not know bored"):
+        predictions.predict(models.load(threads=1), table, "test")

@@ -65,6 +65,8 @@ def evaluate(
     kind = "" if protocol == "official" else f"-{protocol}"
     name = f"{loaded.path.stem}-{scored.provenance['data']}-{split}{kind}.parquet"
     target = predictions or Path("predictions") / name
+    if record and not {s.label_set for s in scored.scores} <= {o.label_set for o in loaded.card.outputs.values()}:
+        raise DataError("--record writes what the card calls the split's figures, not those on other labels")
     tables.write(scored, target)
     figures = [metrics.measure(s) for s in scored.scores]
     if record:

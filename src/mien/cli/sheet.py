@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mien.cli.evaluate import Split
 from mien.errors import DataError
+
+if TYPE_CHECKING:
+    from mien.evaluate.predictions import Predictions, Scores
 
 
 def sheet(
@@ -27,11 +30,11 @@ def sheet(
     from mien import models
     from mien.data import table
     from mien.evaluate.metrics import measure
-    from mien.evaluate.unseen import score_by_name
+    from mien.evaluate.predictions import predict
     from mien.report import sheet as sheets
 
     loaded, read = models.load(model), table.read(data)
-    scores = score_by_name(loaded, read, str(split), output)
+    scores = _chosen(predict(loaded, read, str(split)), read.info.label_set, output)
     figures = measure(scores)
     chosen = sheets.choose(scores.truth, faces, seed)
     pixels = read.split(str(split)).take(chosen).pictures(max(loaded.card.width, 96))
@@ -48,3 +51,14 @@ def sheet(
         f" top-1 {100 * figures.top1:.2f} % [95 % interval {100 * low:.2f}-{100 * high:.2f} %]"
     )
     print(out)
+
+
+def _chosen(predicted: Predictions, own: str, output: str | None) -> Scores:
+    """The output that was asked for; else the one on the data's own label set."""
+    if output is not None:
+        found = [s for s in predicted.scores if s.output == output]
+        if not found:
+            scored = ", ".join(s.output for s in predicted.scores)
+            raise DataError(f"no output {output!r} of the model fits the data, only {scored}")
+        return found[0]
+    return next((s for s in predicted.scores if s.label_set == own), predicted.scores[0])

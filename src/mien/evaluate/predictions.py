@@ -81,38 +81,32 @@ class Predictions:
 def predict(model: Model, table: Table, split: str) -> Predictions:
     """Score every face of a split with a model file.
 
-    Outputs whose label set the table lacks are left out.
+    Outputs are scored on their own label set, which the table must have with the same labels in the same order. A
+    table that has none of them, as class folders from elsewhere, is scored on its own label set by every output that
+    knows all of its labels by name; true labels are then indices into the output's labels, and an answer that the
+    table has no label for is a wrong one.
 
     Raises:
-        DataError: the table lacks the split, or has labels for none of the model's outputs.
+        DataError: the table lacks the split, or has a label that no output knows.
     """
     part = table.split(split)
-    wanted = {
-        name: output
-        for name, output in model.card.outputs.items()
-        if table.label_sets.get(output.label_set) == output.labels
-    }
-    if not wanted:
-        sets = ", ".join(output.label_set for output in model.card.outputs.values())
-        raise DataError(
-            f"the model {model.card.name!r} is scored on {sets}, the table {table.info.name!r} has labels for"
-            f" {', '.join(table.label_sets)}: their names or label orders differ"
-        )
+    truths = _truths(model, table, part)
     parts = []
     for start in range(0, len(part), _BATCH):
         batch = part.take(np.arange(start, min(start + _BATCH, len(part))))
         parts.append(model.score(_crops(batch, model)))
+    outputs = model.card.outputs
     scores = tuple(
         Scores(
             name,
-            output.label_set,
-            output.labels,
+            label_set,
+            outputs[name].labels,
             part.rows,
-            part.truth(output.label_set),
-            part.unfiltered_truth(output.label_set),
+            truth,
+            unfiltered,
             np.concatenate([scored[name] for scored in parts]),
         )
-        for name, output in wanted.items()
+        for name, (label_set, truth, unfiltered) in truths.items()
     )
     provenance = {
         "model": f"{model.card.name} {model.card.version}",
@@ -121,10 +115,37 @@ def predict(model: Model, table: Table, split: str) -> Predictions:
         "data_fingerprint": table.fingerprint,
         "official": table.info.official,
         "outputs": {
-            name: {"labels": list(output.labels), "temperature": output.temperature} for name, output in wanted.items()
+            name: {"labels": list(outputs[name].labels), "temperature": outputs[name].temperature} for name in truths
         },
     }
     return Predictions(split, provenance, scores)
+
+
+def _truths(model: Model, table: Table, part: Table) -> dict[str, tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
+    """Per output that can be scored: label set, true labels, and those without the set's filter."""
+    outputs, own = model.card.outputs, table.info.labels
+    same = {
+        name: (output.label_set, part.truth(output.label_set), part.unfiltered_truth(output.label_set))
+        for name, output in outputs.items()
+        if table.label_sets.get(output.label_set) == output.labels
+    }
+    if same:
+        return same
+    by_name = {}
+    for name, output in outputs.items():
+        if set(own) <= set(output.labels):
+            index = np.array([output.labels.index(label) for label in own])
+            truth = np.where(part.labels >= 0, index[part.labels], -1)
+            by_name[name] = (table.info.label_set, truth, truth)
+    if by_name:
+        return by_name
+    known = "; ".join(f"{name}: {', '.join(output.labels)}" for name, output in outputs.items())
+    unknown = sorted(set(own) - set().union(*(output.labels for output in outputs.values())))
+    raise DataError(
+        f"the table {table.info.name!r} has the labels {', '.join(own)}; the model {model.card.name!r} knows {known}"
+        + (f"; it does not know {', '.join(unknown)}" if unknown else "")
+        + ": import the data again with --labels in the model's words"
+    )
 
 
 def _crops(batch: Table, model: Model) -> NDArray[np.uint8]:

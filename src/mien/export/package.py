@@ -123,10 +123,7 @@ def package(
 
 
 def _open(run: RunFolder, table: Table, options: Options) -> _Source:
-    try:
-        state = run.read_state()
-    except ValueError as error:
-        raise TrainingError(f"{run.run} is not JSON: the run is damaged, train again") from error
+    state = run.read_state()
     if not state:
         raise TrainingError(f"{run.path} is no run folder: it holds no run.json")
     if state.get("state") != "finished":

@@ -47,9 +47,9 @@ def memory_layout(network: nn.Module) -> torch.memory_format:
     strided 1x1 convolution of fewer than 16 channels, channels last, on AVX-512: the process dies.
     """
     for module in network.modules():
-        if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) and module.stride != (1, 1):
-            if module.in_channels < 16:
-                return torch.contiguous_format
+        is_convolution = isinstance(module, nn.Conv2d) and module.in_channels < 16
+        if is_convolution and module.kernel_size == (1, 1) and module.stride != (1, 1):
+            return torch.contiguous_format
     return torch.channels_last
 
 

@@ -81,8 +81,19 @@ class RunFolder:
         self.write(self.run, json.dumps(self.read_state() | facts, indent=2).encode() + b"\n")
 
     def read_state(self) -> dict[str, Any]:
-        """The content of ``run.json``; empty before the first write."""
-        return json.loads(self.run.read_text(encoding="utf-8")) if self.run.exists() else {}
+        """The content of ``run.json``; empty before the first write.
+
+        Raises:
+            TrainingError: it cannot be read.
+        """
+        try:
+            return json.loads(self.run.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise TrainingError(f"cannot read {self.run}: {error.strerror}") from error
+        except ValueError as error:
+            raise TrainingError(f"{self.run} is not JSON: the run is damaged, train again") from error
 
     def write_history(self, rows: list[dict[str, Any]]) -> None:
         """Write ``history.csv`` anew from all rows so far."""
