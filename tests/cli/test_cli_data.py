@@ -132,3 +132,14 @@ def test_import_parquet(tmp_path: Path) -> None:
     table = read(tmp_path / "t.parquet")
     assert (table.info.name, table.info.label_set, table.info.labels) == ("zoo", "pets", ("cat", "dog"))
     assert (table.splits == "validation").sum() == 10
+
+
+def test_clean_writes_a_table_and_what_it_left_out(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "clean.parquet"
+    said = run("clean", table, "-o", out, "--step", "faces", "--step", "copies")
+    assert "faces: " in said
+    assert "votes" not in said
+    assert out.with_suffix(".left-out.csv").read_text().startswith("row,label,reason\n")
+    assert "cleaned train rows" in run("describe", out)
+    with pytest.raises(DataError, match="no cleaning step"):
+        run("clean", table, "-o", out, "--step", "polish")

@@ -90,7 +90,7 @@ def test_a_row_group_ends_where_its_pictures_get_too_large(tmp_path: Path, monke
 
 def test_the_whole_table_can_be_had_as_arrow(table: Table) -> None:
     arrow = table.arrow
-    assert arrow.column_names == ["image", "label", "split", "row", "votes", "group", "digest"]
+    assert arrow.column_names == ["image", "label", "split", "row", "votes", "group", "digest", "soft", "reason"]
     again = Table(arrow, table.info)
     assert again.fingerprint == table.fingerprint
     assert (again.take(np.array([7, 2])).pictures() == table.take(np.array([7, 2])).pictures()).all()

@@ -79,3 +79,26 @@ def test_entries_come_from_runs_tables_and_model_files(one, patterns):
         evidence.entry(str(one / "predictions" / "validation.parquet"), None, "test")
     with pytest.raises(DataError, match="--data"):
         evidence.entry(str(one / "model.onnx"), None, "validation")
+
+
+def test_out_of_fold_answers_cover_each_train_face_once_and_average_repeats(tiny_runs, patterns, tmp_path):
+    folds = []
+    for fold in (0, 1, 1):
+        run = tmp_path / f"fold{len(folds)}"
+        shutil.copytree(tiny_runs[len(folds) % 2], run, ignore=shutil.ignore_patterns("predictions"))
+        text = (run / "recipe.yaml").read_text()
+        text = text.replace("protocol: official", "protocol: kfold").replace("folds: 10", "folds: 2")
+        (run / "recipe.yaml").write_text(text.replace("fold: 0", f"fold: {fold}"))
+        folds.append(run)
+    two = evidence.out_of_fold(folds[:2], patterns)
+    train = patterns.split("train")
+    assert two.rows.tolist() == sorted(train.rows.tolist())
+    assert np.allclose(two.probabilities.sum(axis=1), 1, atol=1e-5)
+    three = evidence.out_of_fold(folds, patterns)
+    assert three.rows.tolist() == two.rows.tolist()
+    twice = evidence.out_of_fold(folds[2:], patterns)
+    place = np.isin(two.rows, twice.rows)
+    assert np.allclose(three.probabilities[place], (two.probabilities[place] + twice.probabilities) / 2)
+    assert np.allclose(three.probabilities[~place], two.probabilities[~place])
+    with pytest.raises(DataError, match="no run of protocol kfold"):
+        evidence.out_of_fold([tiny_runs[0]], patterns)

@@ -12,6 +12,8 @@ row         int32                                 where the source had it: CSV r
 votes       list<int8>, may be null               FER+ votes in the order of ``FERPLUS_VOTES``
 group       int32                                 rows of one group (same pixels or same person) stay together
 digest      string                                sha256 of the decoded pixels: equal pictures, equal digest
+soft        list<float32>, may be null or absent  what to train on instead of ``label``: shares of the own label set
+reason      string, may be null or absent         why ``mien data clean`` changed ``label`` or ``soft``
 ==========  ====================================  ====================================================
 
 The schema metadata carries :class:`TableInfo` as JSON under ``mien``. Owns reading and the views
@@ -23,7 +25,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,7 @@ from numpy.typing import NDArray
 
 from mien.data import ferplus
 from mien.data.pictures import MappedWriter, Pictures, decode_all, mapped_name, open_mapped
-from mien.data.writer import FORMAT, SPLITS, TableInfo
+from mien.data.writer import FORMAT, SPLITS, TableInfo, TableWriter, table_schema
 from mien.errors import DataError, require
 from mien.expressions import FERPLUS_VOTES, LABEL_SETS
 
@@ -97,6 +99,15 @@ class Table:
         blank = [0] * len(FERPLUS_VOTES)
         return np.array([votes or blank for votes in lists], dtype=np.int64)
 
+    @cached_property
+    def soft(self) -> NDArray[np.float32] | None:
+        """(N, K) training targets in place of the labels, rows of zeros where there are none; None without any."""
+        lists = self._columns["soft"].to_pylist() if "soft" in self._columns.column_names else []
+        if all(row is None for row in lists):
+            return None
+        blank = [0.0] * len(self.info.labels)
+        return np.array([row or blank for row in lists], dtype=np.float32)
+
     @property
     def label_sets(self) -> dict[str, tuple[str, ...]]:
         """The label sets that rows of this table can be trained and scored on."""
@@ -124,7 +135,7 @@ class Table:
     def targets(self, label_set: str) -> NDArray[np.float32]:
         """(N, K) training targets of the named label set; a row of zeros where a picture has none.
 
-        One-hot for the table's own labels, vote shares for ``ferplus``.
+        For the table's own labels one-hot, or what ``soft`` says; vote shares for ``ferplus``.
 
         Raises:
             DataError: the table has no such label set.
@@ -135,7 +146,9 @@ class Table:
         one_hot = np.zeros((len(self), len(self.info.labels)), np.float32)
         known = np.flatnonzero(self.labels >= 0)
         one_hot[known, self.labels[known]] = 1
-        return one_hot
+        if self.soft is None:
+            return one_hot
+        return np.where(self.soft.sum(axis=1, keepdims=True) > 0, self.soft, one_hot)
 
     def _check(self, label_set: str) -> None:
         if label_set not in self.label_sets:
@@ -155,10 +168,30 @@ class Table:
 
     def with_splits(self, splits: NDArray[np.str_], info: TableInfo) -> Table:
         """The same rows in other splits, (N,) names, and what the table then says of itself."""
+        return self.with_columns(info, split=splits.tolist())
+
+    def with_columns(self, info: TableInfo, **columns: Sequence[Any]) -> Table:
+        """The same rows with other values in some columns, and what the table then says of itself."""
         pa = require("pyarrow", "tables")
-        place = self._columns.schema.get_field_index("split")
-        column = pa.array(splits.tolist(), pa.string())
-        return Table(self._columns.set_column(place, "split", column), info, self._pictures)
+        schema, changed = table_schema(info), self._columns
+        for name, values in columns.items():
+            field, place = schema.field(name), changed.schema.get_field_index(name)
+            column = pa.array(values, field.type)
+            changed = changed.append_column(field, column) if place < 0 else changed.set_column(place, field, column)
+        return Table(changed, info, self._pictures)
+
+    def write(self, path: Path) -> None:
+        """Write the table to a file, which appears whole or not at all.
+
+        Raises:
+            DataError: it cannot be written.
+        """
+        with TableWriter(path, self.info) as writer:
+            for start in range(0, len(self), _BATCH):
+                part = self._columns.slice(start, _BATCH).to_pylist()
+                pictures = self._pictures.take(np.arange(start, start + len(part))).in_order()
+                for row, (image, source) in zip(part, pictures, strict=True):
+                    writer.add(image=image, path=source, **row)
 
     def split(self, name: str) -> Table:
         """The rows of one split.
@@ -206,9 +239,9 @@ class Table:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A sha256 of what figures depend on: pixels, labels, splits and votes of every row in order."""
+        """A sha256 of what figures depend on: pixels, labels, splits, votes and targets of every row in order."""
         digest = hashlib.sha256(json.dumps([self.info.label_set, *self.info.labels]).encode())
-        for column in ("digest", "label", "split", "votes"):
+        for column in ("digest", "label", "split", "votes", *(["soft"] if self.soft is not None else [])):
             parts = (json.dumps(batch.to_pylist())[1:-1] for batch in self._batches(column))
             digest.update(b"[")
             for index, part in enumerate(parts):

@@ -65,7 +65,8 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _schema(info: TableInfo) -> Any:
+def table_schema(info: TableInfo) -> Any:
+    """The ``pyarrow.Schema`` of a table that says this of itself."""
     pa = require("pyarrow", "tables")
     features = {
         "image": {"_type": "Image"},
@@ -75,6 +76,8 @@ def _schema(info: TableInfo) -> Any:
         "votes": {"feature": {"dtype": "int8", "_type": "Value"}, "_type": "Sequence"},
         "group": {"dtype": "int32", "_type": "Value"},
         "digest": {"dtype": "string", "_type": "Value"},
+        "soft": {"feature": {"dtype": "float32", "_type": "Value"}, "_type": "Sequence"},
+        "reason": {"dtype": "string", "_type": "Value"},
     }
     return pa.schema(
         [
@@ -85,6 +88,8 @@ def _schema(info: TableInfo) -> Any:
             ("votes", pa.list_(pa.int8())),
             ("group", pa.int32()),
             ("digest", pa.string()),
+            ("soft", pa.list_(pa.float32())),
+            ("reason", pa.string()),
         ],
         metadata={
             "mien": json.dumps({"format": FORMAT} | asdict(info)),
@@ -111,7 +116,7 @@ class TableWriter:
         parquet = require("pyarrow.parquet", "tables")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = parquet.ParquetWriter(self._partial, _schema(self._info), compression="zstd")
+            self._writer = parquet.ParquetWriter(self._partial, table_schema(self._info), compression="zstd")
         except OSError as error:
             raise DataError(f"cannot write {self._path}: {error.strerror or error}") from error
         return self
@@ -127,6 +132,8 @@ class TableWriter:
         group: int,
         digest: str,
         votes: list[int] | None = None,
+        soft: list[float] | None = None,
+        reason: str | None = None,
     ) -> None:
         """Add one row; the columns are described in :mod:`mien.data.table`.
 
@@ -146,6 +153,8 @@ class TableWriter:
                 "votes": votes,
                 "group": group,
                 "digest": digest,
+                "soft": soft,
+                "reason": reason,
             }
         )
         self._count += 1

@@ -7,14 +7,18 @@ run and they are written there. Owns that check, and refuses to mix what does no
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mien import models
 from mien.data import protocol
 from mien.data import table as tables
+from mien.data.clean import Outside
 from mien.data.table import Table
 from mien.errors import DataError, ModelError, TrainingError
 from mien.evaluate import predictions
@@ -91,6 +95,32 @@ def gather(folder: str | Path, table: Table | None, splits: Sequence[str]) -> Ev
     card = models.read_card(run.model)
     answers = {split: _answers(run, card, applied, split) for split in splits}
     return Evidence(run, recipe, state, _history(run), card, applied, mark(recipe), answers)
+
+
+def out_of_fold(folders: Sequence[str | Path], table: Table) -> Outside:
+    """What runs of the protocol ``kfold`` say of the faces that they did not train on; of several runs, the mean.
+
+    Args:
+        folders: of finished runs, one of each fold or more.
+        table: the data they were trained on, before any protocol.
+
+    Raises:
+        DataError: a run is of another protocol, or has no head for the table's own labels; and as :func:`gather`.
+    """
+    sums: dict[int, Any] = {}
+    counts: Counter[int] = Counter()
+    for folder in folders:
+        found = gather(folder, table, ("validation",))
+        if found.recipe.data.protocol != "kfold":
+            raise DataError(f"{folder} is no run of protocol kfold: its validation faces are nobody's fold")
+        scores = [s for s in found.predictions["validation"].scores if s.label_set == table.info.label_set]
+        if not scores:
+            raise DataError(f"{folder} has no head for the labels {table.info.label_set!r}")
+        for row, probabilities in zip(scores[0].rows.tolist(), scores[0].probabilities.astype(float), strict=True):
+            sums[row] = sums.get(row, 0) + probabilities
+            counts[row] += 1
+    rows = sorted(sums)
+    return Outside(np.array(rows, np.int64), np.array([sums[row] / counts[row] for row in rows]))
 
 
 def mark(recipe: Recipe) -> str:
