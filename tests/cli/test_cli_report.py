@@ -70,6 +70,18 @@ def test_compare_ranks_runs_tables_and_models(folder, patterns_path):
     assert f"{top1[0]:.2f}" in drawn
 
 
+def test_an_ensemble_is_chosen_on_validation_and_compared_like_a_run(folder, patterns_path):
+    ask = ("ensemble", "seed1", "seed2", "default", "--data", patterns_path, "--test", "-o", "both")
+    said = mien(*ask, cwd=folder).stdout
+    assert "validation, fer2013, n = 35: top-1" in said
+    assert "test, ferplus" in said
+    chosen = json.loads((folder / "both" / "ensemble.json").read_text())
+    assert sum(chosen["ferplus"]["weights"].values()) == pytest.approx(1)
+    compared = ("compare", "both/test.parquet", "seed1", "--split", "test", "--data", patterns_path, "--markdown")
+    assert "both/test.parquet" in mien(*compared, cwd=folder).stdout
+    assert "given twice" in mien("ensemble", "seed1", "seed1", cwd=folder, code=2).stderr
+
+
 def test_faults_are_one_line(folder, patterns_path):
     mien("evaluate", "default", "--data", patterns_path, "--predictions", "v.parquet", cwd=folder)
     mien("evaluate", "default", "--data", patterns_path, "--split", "test", "--predictions", "t.parquet", cwd=folder)

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from mien.cli import compare, data, evaluate, export, models, predict, recipes, report, sheet, train, tune
+from mien.cli import compare, data, ensemble, evaluate, export, models, predict, recipes, report, sheet, train, tune
 from mien.errors import MienError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("ensemble")(ensemble.ensemble)
 app.command("sheet")(sheet.sheet)
 app.add_typer(models.app, name="models")
 

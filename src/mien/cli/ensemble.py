@@ -1,0 +1,67 @@
+"""``mien ensemble``: average several models, with members and weights chosen on validation."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from mien.errors import DataError, require
+
+
+def ensemble(
+    given: Annotated[
+        list[str], typer.Argument(metavar="RUN_OR_MODEL...", help="Two or more run folders or models, each once.")
+    ],
+    data: Annotated[
+        Path | None, typer.Option("--data", help="The table, to score what has no predictions yet.")
+    ] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for its predictions.")] = Path("ensemble"),
+    test: Annotated[bool, typer.Option("--test", help="Answer the test split too, with the same weights.")] = False,
+) -> None:
+    """Choose members and weights by the validation loss; write predictions that mien compare takes.
+
+    mien ensemble runs/a runs/b runs/c --data fer2013.parquet -o ensemble
+    """
+    require("torch", "train")
+    from mien.evaluate import ensemble as ensembles
+    from mien.evaluate import predictions
+    from mien.evaluate.metrics import measure
+    from mien.report import evidence
+
+    twice = sorted({name for name in given if given.count(name) > 1})
+    if twice:
+        raise DataError(f"{', '.join(twice)} is given twice: name each member once, weights are chosen")
+    table = evidence.read_table(data)
+    console = Console(highlight=False)
+
+    def answers(split: str) -> dict[str, predictions.Predictions]:
+        return {name: evidence.entry(name, table, split).predictions for name in given}
+
+    validation = answers("validation")
+    choices = ensembles.choose(validation)
+    for split in ("validation", "test") if test else ("validation",):
+        found = validation if split == "validation" else answers(split)
+        combined = ensembles.combine(found, choices)
+        predictions.write(combined, out / f"{split}.parquet")
+        for scores in combined.scores:
+            figures = measure(scores)
+            low, high = figures.interval
+            console.print(
+                f"{split}, {figures.label_set}, n = {figures.n}: top-1 {100 * figures.top1:.2f} %"
+                f" [{100 * low:.2f}-{100 * high:.2f}], ECE {figures.ece:.4f}",
+                soft_wrap=True,
+            )
+    for label_set, choice in choices.items():
+        weights = ", ".join(f"{name} {weight:.2f}" for name, weight in choice.weights.items() if weight)
+        console.print(f"{label_set}: {weights}; temperature {choice.temperature:.3f}", soft_wrap=True, markup=False)
+    record = {label_set: asdict(choice) for label_set, choice in choices.items()}
+    try:
+        (out / "ensemble.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"cannot write {out / 'ensemble.json'}: {error.strerror}") from error
+    print(out)
