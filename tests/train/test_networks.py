@@ -139,3 +139,30 @@ def test_batch_norm_in_frozen_and_learning_parts(trains, batch_norm, first_moves
     network(faces)
     after = [network.backbone.bn1.running_mean, network.backbone.layer4[-1].bn2.running_mean]
     assert [not torch.equal(a, b) for a, b in zip(before, after, strict=True)] == [first_moves, last_moves]
+
+
+@pytest.mark.parametrize("attention", ["se", "eca"])
+def test_attention_weighs_channels(attention):
+    plain, attentive = made(), made(f"network.attention={attention}")
+    more = parameters(attentive) - parameters(plain)
+    assert 0 < more < 0.2 * parameters(plain)
+    block = attentive.backbone[-1].eval()  # 16 channels in and out
+    block.second[1].weight.data.fill_(1.0)
+    seen = []
+    block.attention.register_forward_hook(lambda module, inputs, output: seen.append((output / inputs[0]).detach()))
+    block(torch.rand(2, 16, 12, 12) + 0.1)
+    assert torch.allclose(seen[0].amin(dim=(2, 3)), seen[0].amax(dim=(2, 3)), atol=1e-4)  # one factor a channel
+    assert seen[0].amin() >= 0
+    assert seen[0].amax() <= 1
+
+
+def test_stochastic_depth_skips_late_blocks_in_training_only():
+    first, _, last = (block for block in made("network.drop_path=0.9").backbone if hasattr(block, "drop"))
+    assert isinstance(first.drop, torch.nn.Identity)
+    last.second[1].weight.data.fill_(1.0)
+    faces = torch.rand(40, 16, 24, 24)
+    last.train()
+    skipped = (last(faces) == torch.relu(last.shortcut(faces))).flatten(1).all(dim=1).float().mean()
+    assert skipped > 0.5
+    last.eval()
+    assert not (last(faces) == torch.relu(last.shortcut(faces))).flatten(1).all(dim=1).any()

@@ -6,6 +6,8 @@ Owns its architecture and its first weights.
 from __future__ import annotations
 
 import torch
+from timm.layers.create_attn import create_attn
+from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from mien.train import schema
@@ -17,19 +19,34 @@ def _conv(inputs: int, outputs: int, stride: int = 1, size: int = 3) -> nn.Seque
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions around a shortcut (He et al. 2015, figure 2)."""
+    """Two 3x3 convolutions around a shortcut (He et al. 2015, figure 2).
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    Args:
+        inputs, outputs: channels.
+        stride: of the first convolution.
+        attention: to the channels, before the shortcut is added: ``none``, ``se`` or ``eca``.
+        drop: probability that a face takes the shortcut alone, in training.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int, attention: str = "none", drop: float = 0.0) -> None:
         super().__init__()
         self.first = _conv(inputs, outputs, stride)
         self.second = _conv(outputs, outputs)
+        self.attention = nn.Identity() if attention == "none" else _attention(attention, outputs)
+        self.drop = DropPath(drop) if drop else nn.Identity()
         same = stride == 1 and inputs == outputs
         self.shortcut = nn.Identity() if same else _conv(inputs, outputs, stride, size=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
-        y = self.second(torch.relu(self.first(x)))
-        return torch.relu(y + self.shortcut(x))
+        y = self.attention(self.second(torch.relu(self.first(x))))
+        return torch.relu(self.drop(y) + self.shortcut(x))
+
+
+def _attention(kind: str, channels: int) -> nn.Module:
+    made = create_attn(kind, channels)
+    assert made is not None
+    return made
 
 
 class ResidualBackbone(nn.Sequential):
@@ -47,9 +64,11 @@ class ResidualBackbone(nn.Sequential):
             channels = width
         layers += [_conv(channels, spec.widths[0], stride=2), nn.ReLU()]
         channels = spec.widths[0]
+        drops = torch.linspace(0, spec.drop_path, sum(spec.depths)).tolist()
         for number, (width, depth) in enumerate(zip(spec.widths, spec.depths, strict=True)):
             for block in range(depth):
-                layers.append(ResidualBlock(channels, width, stride=2 if number and not block else 1))
+                stride = 2 if number and not block else 1
+                layers.append(ResidualBlock(channels, width, stride, spec.attention, drops.pop(0)))
                 channels = width
         super().__init__(*layers)
 

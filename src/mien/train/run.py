@@ -26,9 +26,11 @@ from mien.errors import TrainingError
 from mien.train import devices, faces, networks, optimize, scoring, tensorboard, weights
 from mien.train import recipe as recipes
 from mien.train.augmentation import augment, mixup
+from mien.train.distillation import Teachers
 from mien.train.folder import RunFolder
 from mien.train.losses import Loss
 from mien.train.schema import Recipe, Stage
+from mien.train.step import Step
 
 _CHECKED_EVERY = 100
 
@@ -101,6 +103,7 @@ class _Run:
         self.train_faces = faces.load(self.table, "train", self.recipe, self.device)
         self.validation_faces = faces.load(self.table, "validation", self.recipe, self.device)
         self.loss = Loss(self.recipe.heads, self.train_faces.targets)
+        self.teachers = Teachers(self.recipe, self.labels, self.fabric) if self.recipe.distillation else None
         self._build(checkpoint)
         if not checkpoint and self.fabric.is_global_zero:
             self._describe()
@@ -213,6 +216,7 @@ class _Run:
         generator, order = self._shuffled(epoch)
         # A last batch of one face would give batch norm nothing to normalise over.
         batches = [b for b in order.split(stage.batch_size) if len(b) >= 2 * world]
+        take = Step(self.fabric, wrapped, optimizer, stage, self.loss, self.teachers, self.layout)
         total, images = torch.zeros((), device=self.device), 0
         for step, batch in enumerate(batches):
             rate = optimize.learning_rate(stage, len(scores) + step / len(batches), scores)
@@ -223,16 +227,10 @@ class _Run:
             pixels = augment(pixels, stage.augmentation, generator)
             if stage.augmentation.mixup:
                 pixels, targets = mixup(pixels, targets, stage.augmentation.mixup, generator)
-            optimizer.zero_grad()
-            logits = wrapped(pixels.contiguous(memory_format=self.layout))
-            loss = self.loss(logits, targets, labelled)
-            self.fabric.backward(loss * world)  # processes average their gradients; theirs is a share of one batch
-            if stage.clip_norm:
-                self.fabric.clip_gradients(wrapped, optimizer, max_norm=stage.clip_norm)
-            optimizer.step()
+            total = total + take(pixels, targets, labelled, len(batch))
             if self.average:
                 self.average.update_parameters(self.network)
-            total, images = total + loss.detach(), images + len(batch)
+            images += len(batch)
             if step % _CHECKED_EVERY == _CHECKED_EVERY - 1:
                 self._summed(total)
             if step < len(batches) - 1:

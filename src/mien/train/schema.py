@@ -77,6 +77,8 @@ class Stage(_Part):
     """On the weights of convolutions and linear layers only."""
     clip_norm: AboveZero | None = None
     """Shorten gradients that are longer than this."""
+    sharpness: NotNegative = 0.0
+    """Distance rho of sharpness-aware minimisation (Foret et al. 2021), which takes two passes a step; 0: none."""
     augmentation: Augmentation = Augmentation()
 
     @model_validator(mode="after")
@@ -125,6 +127,10 @@ class Residual(_Network):
     """Channels of each stage; every stage after the first halves the size."""
     depths: tuple[Positive, ...] = (2, 2, 2)
     """Residual blocks of each stage."""
+    attention: Literal["none", "se", "eca"] = "none"
+    """Channel attention at the end of each block: ``se`` (Hu et al. 2018), ``eca`` (Wang et al. 2020)."""
+    drop_path: Fraction = 0.0
+    """Stochastic depth: probability to skip the last block, rising from 0 at the first (Huang et al. 2016)."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Residual:
@@ -179,6 +185,17 @@ class Head(_Part):
     """Of this head's loss in the sum."""
 
 
+class Distillation(_Part):
+    """Learn from finished runs too; see :mod:`mien.train.distillation`."""
+
+    teachers: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Run folders; their answers are averaged, head by head."""
+    temperature: AboveZero = 2.0
+    """That answers of teachers and student are softened by."""
+    weight: Annotated[float, Field(gt=0, le=1)] = 0.7
+    """Of the teachers; the labels have the rest."""
+
+
 class Data(_Part):
     """How pictures enter."""
 
@@ -229,6 +246,8 @@ class Recipe(_Part):
     heads: Annotated[tuple[Head, ...], Field(min_length=1)]
     """The first is what users of the model file see as ``probabilities``."""
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+    distillation: Distillation | None = None
+    """Teachers; None: labels alone."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay a step of the exponential moving average of the weights, which is what is scored and kept; 0: none."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"

@@ -1,0 +1,84 @@
+"""Distillation: a network learns from what finished runs answer to the very faces it is shown.
+
+Hinton et al. 2015, "Distilling the knowledge in a neural network"; the teachers see each face as it was augmented
+(Beyer et al. 2022, "Knowledge distillation: a good teacher is patient and consistent"). Owns the teachers and their
+loss. Refuses to train them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from mien.errors import TrainingError
+from mien.train import networks
+from mien.train import recipe as recipes
+from mien.train.folder import RunFolder
+from mien.train.schema import Recipe
+
+
+class Teachers:
+    """The mean answer of several finished runs.
+
+    Args:
+        recipe: of the student; its ``distillation`` names the teachers.
+        labels: label set to labels of the student's heads.
+        fabric: drives device and precision.
+
+    Raises:
+        TrainingError: a teacher is no finished run, sees other pictures than the student, or has none of its heads.
+    """
+
+    def __init__(self, recipe: Recipe, labels: Mapping[str, Sequence[str]], fabric: Fabric) -> None:
+        spec = recipe.distillation
+        assert spec is not None
+        self.spec, self._fabric = spec, fabric
+        self._weights = {head.label_set: head.weight for head in recipe.heads}
+        self._networks: list[tuple[torch.nn.Module, tuple[str, ...]]] = []
+        for path in spec.teachers:
+            run = RunFolder(path)
+            state = run.read_state()
+            if state.get("state") != "finished":
+                raise TrainingError(f"distillation: {path} holds no finished run: train the teacher first")
+            own = recipes.load(run.recipe)
+            if (own.data.size, own.data.color) != (recipe.data.size, recipe.data.color):
+                raise TrainingError(
+                    f"distillation: the teacher {path} sees {own.data.color} faces of {own.data.size} px, the student"
+                    f" {recipe.data.color} ones of {recipe.data.size} px: make data.size and data.color equal"
+                )
+            shared = tuple(name for name in labels if state["labels"].get(name) == list(labels[name]))
+            if not shared:
+                raise TrainingError(f"distillation: the teacher {path} has none of the labels {', '.join(labels)}")
+            network = networks.restore(run).requires_grad_(False).to(fabric.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+            self._networks.append((network, shared))
+
+    @torch.no_grad()
+    def __call__(self, pixels: Tensor) -> dict[str, Tensor]:
+        """What the teachers say of faces: label set to float32 (N, K), softened, rows summing to 1."""
+        answers: dict[str, list[Tensor]] = {}
+        for network, shared in self._networks:
+            with self._fabric.autocast():
+                logits = network(pixels)
+            for name in shared:
+                answers.setdefault(name, []).append(torch.softmax(logits[name].float() / self.spec.temperature, dim=1))
+        return {name: torch.stack(found).mean(dim=0) for name, found in answers.items()}
+
+    def blend(self, loss: Tensor, logits: Mapping[str, Tensor], taught: Mapping[str, Tensor], n: int) -> Tensor:
+        """The heads' loss and the divergence from the teachers in one scalar.
+
+        Args:
+            loss: of the heads to their own targets.
+            logits: label set to float (N, K), of the student.
+            taught: from the call, of the same faces.
+            n: faces of the whole step, over all processes.
+        """
+        temperature, weight = self.spec.temperature, self.spec.weight
+        total = (1 - weight) * loss
+        for name, wanted in taught.items():
+            said = torch.log_softmax(logits[name].float() / temperature, dim=1)
+            divergence = (wanted * (wanted.clamp(min=1e-12).log() - said)).sum() / n
+            total = total + weight * self._weights[name] * temperature**2 * divergence
+        return total

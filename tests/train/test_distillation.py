@@ -1,0 +1,81 @@
+import pytest
+import torch
+
+from mien.errors import RecipeError, TrainingError
+from mien.train import devices, faces, networks, recipe, run, scoring
+from mien.train.distillation import Teachers
+from mien.train.folder import RunFolder
+
+TEACHER = """
+name: teacher
+description: for tests
+heads: [{label_set: fer2013}]
+network: {widths: [16, 32], depths: [1, 1], dropout: 0}
+precision: 32-true
+stages: [{epochs: 6, learning_rate: 0.1, batch_size: 10}]
+"""
+
+
+def spec(text=TEACHER, **changes):
+    return recipe.parse(recipe.yaml.safe_dump(recipe.yaml.safe_load(text) | changes))
+
+
+@pytest.fixture(scope="module")
+def teacher(patterns, tmp_path_factory) -> RunFolder:
+    return run.train(spec(), patterns, tmp_path_factory.mktemp("teacher") / "run")
+
+
+def student(teacher, **changes):
+    return spec(distillation={"teachers": [str(teacher.path)], **changes})
+
+
+def teachers(made, patterns):
+    return Teachers(made, faces.labels(patterns, made), devices.fabric("32-true", "cpu"))
+
+
+def test_the_mean_of_several_softened_answers_is_taught(teacher, patterns):
+    made = spec(distillation={"teachers": [str(teacher.path)] * 2, "temperature": 3.0})
+    pixels = torch.rand(5, 1, 48, 48)
+    taught = teachers(made, patterns)(pixels)["fer2013"]
+    with torch.no_grad():
+        expected = torch.softmax(networks.restore(teacher)(pixels)["fer2013"] / 3.0, dim=1)
+    assert torch.allclose(taught, expected, atol=1e-5)
+
+
+def test_weight_shares_out_the_loss_and_only_a_perfect_copy_has_none(teacher, patterns):
+    taught = {"fer2013": torch.softmax(torch.randn(6, 7) / 2.0, dim=1)}
+    alone = teachers(student(teacher, weight=1.0), patterns)
+    same = {"fer2013": 2.0 * taught["fer2013"].log()}
+    labels = torch.tensor(5.0)
+    assert alone.blend(labels, same, taught, 6).item() == pytest.approx(0, abs=1e-5)
+    other = alone.blend(labels, {"fer2013": torch.zeros(6, 7)}, taught, 6).item()
+    expected = 4.0 * (taught["fer2013"] * (taught["fer2013"] * 7).log()).sum(dim=1).mean().item()
+    assert other == pytest.approx(expected, rel=1e-4)
+    half = teachers(student(teacher, weight=0.25), patterns)
+    assert half.blend(labels, {"fer2013": torch.zeros(6, 7)}, taught, 6).item() == pytest.approx(
+        0.75 * 5 + 0.25 * expected, rel=1e-4
+    )
+
+
+def test_a_student_learns_the_teacher_where_labels_say_nothing(teacher, patterns, tmp_path):
+    """Labels in another order and a weight of 1: whoever answers rightly has it from the teacher."""
+    wrong = patterns.with_columns(patterns.info, label=[(label + 3) % 7 for label in patterns.labels.tolist()])
+    learned = run.train(student(teacher, weight=1.0), wrong, tmp_path / "student")
+    kept = networks.restore(learned)
+    kept.load_state_dict(learned.load(learned.last)["network"])
+    truth = faces.load(patterns, "validation", spec(), torch.device("cpu"))
+    said = scoring.score(kept, truth.pixels)["fer2013"].argmax(dim=1)
+    assert (said == truth.truth["fer2013"]).float().mean() > 0.7
+
+
+def test_teachers_that_do_not_fit_are_refused(teacher, patterns, tmp_path):
+    with pytest.raises(TrainingError, match="no finished run"):
+        teachers(spec(distillation={"teachers": [str(tmp_path)]}), patterns)
+    coloured = student(teacher).model_copy(update={"data": recipe.parse(TEACHER + "data: {color: rgb}").data})
+    with pytest.raises(TrainingError, match="sees grey faces of 48 px, the student rgb"):
+        teachers(coloured, patterns)
+    crowd = spec(distillation={"teachers": [str(teacher.path)]}, heads=[{"label_set": "ferplus"}])
+    with pytest.raises(TrainingError, match="none of the labels ferplus"):
+        teachers(crowd, patterns)
+    with pytest.raises(RecipeError, match="teachers"):
+        spec(distillation={"teachers": []})
