@@ -17,6 +17,7 @@ BACKBONES = [
     ("timm", "mobilenetv3_small_100", "rgb"),
     ("timm", "convnext_atto", "rgb"),
     ("timm", "efficientnet_b0", "rgb"),
+    ("timm", "mobileone_s0", "grey"),
     ("torchvision", "vgg11", "rgb"),
 ]
 
@@ -64,6 +65,15 @@ def test_the_graph_says_what_the_backbone_says(kind, name, color):
     for found, (label_set, temperature) in zip(session.run(None, {"faces": crops}), outputs.values(), strict=True):
         expected = torch.softmax(logits[label_set] / temperature, dim=1).numpy()
         assert np.abs(np.asarray(found) - expected).max() < 1e-4
+
+
+@pytest.mark.slow
+def test_branches_become_one_convolution_each():
+    torch_network = network("timm", "repvgg_a0", "grey")
+    blocks = sum(hasattr(module, "reparameterize") for module in torch_network.modules())
+    exported = graph.export_network(torch_network, ("fer2013",), 48, 1)
+    assert sum(node.op_type == "Conv" for node in exported.graph.node) == blocks > 10
+    assert sum(hasattr(module, "conv_1x1") for module in torch_network.modules()) == blocks  # the network is as it was
 
 
 @pytest.mark.slow

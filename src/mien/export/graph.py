@@ -17,6 +17,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, compose, helper, numpy_helper
+from timm.utils.model import reparameterize_model
 from torch import nn
 
 from mien.errors import ExportError
@@ -31,6 +32,7 @@ def export_network(network: nn.Module, label_sets: tuple[str, ...], size: int, c
 
     Batch norm is folded into the convolutions, whose weights keep the names of the network's parameters with
     ``network.`` before them, as in ``network.backbone.conv1.weight``, with or without test-time views around it.
+    Blocks that train as several branches and answer as one convolution (RepVGG, MobileOne, FastViT) are folded first.
 
     Raises:
         ExportError: the network does not take faces of this size, or torch cannot export it.
@@ -39,7 +41,7 @@ def export_network(network: nn.Module, label_sets: tuple[str, ...], size: int, c
     class Ordered(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.network = network
+            self.network = reparameterize_model(network)
 
         def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
             logits = self.network(pixels)
