@@ -36,6 +36,16 @@ def test_card_and_readme_state_what_the_predictions_give(path):
         assert stated == [*expected, figures["ece"]]
 
 
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_the_page_of_each_shipped_model_states_them_too(path):
+    table = predictions.read(path)
+    page = (ROOT / "docs" / "models" / f"{path.stem.split('-')[0]}.md").read_text(encoding="utf-8")
+    assert table.provenance["graph_sha256"][:16] in page
+    for scores in table.scores:
+        f = metrics.measure(scores)
+        assert f"| {table.split}, {scores.label_set} | {f.n:,} | {100 * f.top1:.2f} |" in page
+
+
 def test_every_look_at_the_test_split_is_in_the_ledger():
     ledger = (ROOT / "docs" / "test-ledger.csv").read_text(encoding="utf-8")
     for path in TABLES:

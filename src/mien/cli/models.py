@@ -1,9 +1,10 @@
-"""``mien models``: which models are installed, and what their cards say."""
+"""``mien models``: which models are installed, what their cards say, and the page that documents one."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from rich.table import Table
 
 from mien import models as catalogue
 
-app = typer.Typer(help="List the installed models, or show a model's card.")
+app = typer.Typer(help="List the installed models, show a model's card, or write it as a page.")
 
 
 @app.callback(invoke_without_command=True)
@@ -44,6 +45,53 @@ def show(
     del document["golden"]["rgb"]
     for line in _outline(document):
         print(line)
+
+
+@app.command("card")
+def card(
+    name: Annotated[str, typer.Argument(help="An installed model's name, or a model file.")],
+    data: Annotated[Path, typer.Option("--data", help="The table it was trained on, from mien data import.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The Markdown file to write.")],
+    predictions: Annotated[
+        list[Path] | None,
+        typer.Option("--predictions", help="What mien evaluate wrote; again for test. Validation is scored without."),
+    ] = None,
+    note: Annotated[str, typer.Option("--note", help="What else a reader must know.")] = "",
+) -> None:
+    """Write a model's card as a page: figures, per class, calibration, sensitivity, speed, terms, how to rebuild it.
+
+    mien models card default --data fer2013.parquet --predictions test.parquet -o docs/models/default.md
+    """
+    from mien.errors import DataError, require
+
+    require("torch", "train")
+    from mien.cli.data_printing import progress_bar
+    from mien.data import protocol, table
+    from mien.evaluate import predictions as tables
+    from mien.evaluate import sensitivity
+    from mien.report import model_card
+    from mien.train.devices import processor
+
+    model, source = catalogue.load(name, threads=1), table.read(data)
+    answers = {}
+    for file in predictions or ():
+        read = tables.read(file)
+        if read.provenance.get("graph_sha256") != model.card.graph_sha256:
+            raise DataError(f"{file} is what another model file said: mien evaluate {name} --predictions {file}")
+        answers[read.split] = read
+    if "validation" not in answers:
+        answers = {"validation": tables.predict(model, source, "validation"), **answers}
+    copied = source.rows[protocol.copied_test_rows(source)[1]] if "test" in answers else None
+    with progress_bar("disturbing faces") as progress:
+        found = sensitivity.measure(model, source, "validation", progress=progress)
+    timing = model_card.clock(model, processor())
+    text = model_card.page(model_card.Sources(model, answers, copied, found, timing, note))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"cannot write {out}: {error.strerror}") from error
+    print(out)
 
 
 def _outline(value: Mapping[str, Any], indent: str = "") -> Iterator[str]:

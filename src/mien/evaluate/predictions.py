@@ -19,7 +19,7 @@ output the labels and the temperature that is already in the probabilities.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,13 +78,24 @@ class Predictions:
     scores: tuple[Scores, ...]
 
 
-def predict(model: Model, table: Table, split: str) -> Predictions:
+def predict(
+    model: Model,
+    table: Table,
+    split: str,
+    change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
+) -> Predictions:
     """Score every face of a split with a model file.
 
     Outputs are scored on their own label set, which the table must have with the same labels in the same order. A
     table that has none of them, as class folders from elsewhere, is scored on its own label set by every output that
     knows all of its labels by name; true labels are then indices into the output's labels, and an answer that the
     table has no label for is a wrong one.
+
+    Args:
+        model: any model file.
+        table: with the split.
+        split: train, validation or test.
+        change: what is done to each batch of crops first, RGB uint8 (N, H, W, 3) to the same.
 
     Raises:
         DataError: the table lacks the split, or has a label that no output knows.
@@ -94,7 +105,8 @@ def predict(model: Model, table: Table, split: str) -> Predictions:
     parts = []
     for start in range(0, len(part), _BATCH):
         batch = part.take(np.arange(start, min(start + _BATCH, len(part))))
-        parts.append(model.score(_crops(batch, model)))
+        crops = _crops(batch, model)
+        parts.append(model.score(change(crops) if change else crops))
     outputs = model.card.outputs
     scores = tuple(
         Scores(

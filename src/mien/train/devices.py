@@ -61,7 +61,7 @@ def environment(fabric: Fabric) -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name() if cuda else f"{platform.machine()} CPU",
-        "processor": _processor(),
+        "processor": processor(),
         "threads": torch.get_num_threads(),
         "processes": fabric.world_size,
         "precision": str(fabric._precision.precision),
@@ -76,7 +76,7 @@ def _precision(asked: str) -> Any:
     return "bf16-mixed" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "32-true"
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's name; Linux keeps it where ``platform`` does not look."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -1,0 +1,188 @@
+"""The card of a model file as a page: everything a deployer or reviewer asks, from the file and its predictions.
+
+Owns the page's order and words. Figures come from predictions tables, the framing and terms from the file's own card;
+refuses to score the test split.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.evaluate.metrics import Figures, measure
+from mien.evaluate.predictions import Predictions, Scores
+from mien.evaluate.sensitivity import Sensitivity
+from mien.models import Card, Model
+
+_UNKNOWN = (
+    "Not for judging attention, honesty, health or character. The labels are what strangers saw in a picture; people"
+    " show, hide and act expressions. The pictures name neither age nor origin, so accuracy for groups of people is"
+    " unknown: measure it on your own before you rely on it."
+)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long one face takes on one thread: the median of single calls, in milliseconds, and on what."""
+
+    milliseconds: float
+    calls: int
+    processor: str
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a page is made of.
+
+    Attributes:
+        model: the file.
+        answers: split to predictions of that file.
+        copied: (N,) source rows of test faces with an identical or near copy in the other splits; None if unknown.
+        sensitivity: on validation.
+        timing: of this machine.
+        note: what else has to be said, as who trained on what.
+    """
+
+    model: Model
+    answers: dict[str, Predictions]
+    copied: NDArray[np.int64] | None
+    sensitivity: Sequence[Sensitivity]
+    timing: Timing
+    note: str = ""
+
+
+def clock(model: Model, processor: str, calls: int = 200) -> Timing:
+    """Time single faces, one call each, after a warm-up; load the model with ``threads=1`` for it."""
+    crop = model.card.golden_crop()[None]
+    for _ in range(20):
+        model.score(crop)
+    taken = []
+    for _ in range(calls):
+        start = time.perf_counter()
+        model.score(crop)
+        taken.append(1000 * (time.perf_counter() - start))
+    return Timing(statistics.median(taken), calls, processor)
+
+
+def page(sources: Sources) -> str:
+    """The page in Markdown, with the front matter that the Hugging Face hub reads."""
+    return "\n".join(_lines(sources)) + "\n"
+
+
+def _lines(sources: Sources) -> Iterator[str]:
+    card = sources.model.card
+    yield from (
+        "---",
+        f"license: {card.licence.lower()}",
+        "library_name: mien",
+        "tags: [facial-expression, onnx]",
+        "---",
+    )
+    yield from ("", f"# {card.name} {card.version}", "")
+    yield from _file(sources.model, sources.note)
+    yield from ("", "## Figures", "")
+    yield from _figures(sources)
+    yield from ("", "## Per class", "")
+    yield from _classes(sources.answers)
+    yield from ("", "## Sensitivity", "")
+    yield from _sensitivity(sources.sensitivity)
+    yield from ("", "## Data, terms and use", "")
+    fingerprint = str(card.data.get("fingerprint"))[:12]
+    yield f"Training table: {card.data.get('name')}, fingerprint `{fingerprint}`. {card.data_terms}"
+    yield from ("", f"Intended use: {card.intended_use}", "", _UNKNOWN)
+    yield from ("", "## Rebuild", "", "```", *_commands(card), "```")
+
+
+def _file(model: Model, note: str) -> Iterator[str]:
+    card, training = model.card, model.card.training
+    size = model.path.stat().st_size / 1e6
+    yield (
+        f"One file, {size:.1f} MB, {training['parameters'] / 1e6:.2f} M parameters, precision"
+        f" {training.get('precision', 'fp32')}, test-time views {training.get('views', 'single')}; crops of"
+        f" {card.width}x{card.height} px, RGB uint8. Graph sha256 `{card.graph_sha256[:16]}…`."
+    )
+    yield ""
+    for name, output in card.outputs.items():
+        labels, temperature = ", ".join(output.labels), f"temperature {output.temperature:.3f}"
+        yield f"- `{name}`: {labels} (label set {output.label_set}, {temperature})"
+    if note:
+        yield from ("", note)
+
+
+def _figures(sources: Sources) -> Iterator[str]:
+    yield "Top-1, balanced accuracy and macro-F1 in percent, 95 % bootstrap intervals, expected calibration error of"
+    seed = sources.model.card.training.get("seed")
+    yield f"the top label in 15 bins. Selected by validation, seed {seed}, single run."
+    yield ""
+    yield "| faces | n | top-1 | interval | balanced | macro-F1 | ECE |"
+    yield "|---|---|---|---|---|---|---|"
+    for split, answers in sources.answers.items():
+        for scores in answers.scores:
+            figures = measure(scores)
+            yield _figure_row(f"{split}, {scores.label_set}", figures)
+            for name, (n, top1) in figures.also.items():
+                yield f"| {split}, {scores.label_set}, {name} | {n:,} | {100 * top1:.2f} | | | | |"
+            if split == "test" and sources.copied is not None:
+                alone = _without(scores, sources.copied)
+                yield _figure_row(f"{split}, {scores.label_set}, deduplicated", measure(alone))
+    time_ = sources.timing
+    yield ""
+    yield f"Speed: {time_.milliseconds:.2f} ms a face, one thread, median of {time_.calls} calls ({time_.processor})."
+
+
+def _figure_row(name: str, f: Figures) -> str:
+    low, high = f.interval
+    shares = f"{100 * f.top1:.2f} | {100 * low:.2f}-{100 * high:.2f} | {100 * f.balanced_accuracy:.2f}"
+    return f"| {name} | {f.n:,} | {shares} | {100 * f.macro_f1:.2f} | {f.ece:.4f} |"
+
+
+def _without(scores: Scores, rows: NDArray[np.int64]) -> Scores:
+    keep = ~np.isin(scores.rows, rows)
+    return replace(
+        scores,
+        rows=scores.rows[keep],
+        truth=scores.truth[keep],
+        unfiltered=scores.unfiltered[keep],
+        probabilities=scores.probabilities[keep],
+    )
+
+
+def _classes(answers: dict[str, Predictions]) -> Iterator[str]:
+    split = "test" if "test" in answers else "validation"
+    for scores in answers[split].scores:
+        yield f"{scores.label_set}, {split}:"
+        yield ""
+        yield "| label | n | precision | recall |"
+        yield "|---|---|---|---|"
+        for row in measure(scores).classes:
+            yield f"| {row.label} | {row.n:,} | {100 * row.precision:.1f} | {100 * row.recall:.1f} |"
+        yield ""
+
+
+def _sensitivity(found: Sequence[Sensitivity]) -> Iterator[str]:
+    sets = list(found[0].top1)
+    yield "Top-1 on validation when every face is disturbed, and the change in points."
+    yield ""
+    yield "| | " + " | ".join(sets) + " |"
+    yield "|---|" + "---|" * len(sets)
+    for line in found:
+        cells = (f"{100 * line.top1[name]:.1f} ({100 * line.change[name]:+.1f})" for name in sets)
+        yield f"| {line.name} | " + " | ".join(cells) + " |"
+
+
+def _commands(card: Card) -> Iterator[str]:
+    recipe, data = card.recipe.get("name"), card.data.get("name")
+    training = card.training
+    options = "".join(
+        f" --{key} {training[key]}"
+        for key in ("precision", "views")
+        if training.get(key) not in {None, "fp32", "single"}
+    )
+    yield f"mien train {recipe} --data {data}.parquet --out runs/{recipe}"
+    if options:
+        yield f"mien export runs/{recipe} --data {data}.parquet{options} -o {card.name}.onnx"

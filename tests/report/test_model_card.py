@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from mien import models
+from mien.evaluate import metrics, predictions
+from mien.evaluate.sensitivity import Sensitivity
+from mien.report import model_card
+
+
+@pytest.fixture(scope="module")
+def sources(patterns):
+    model = models.load(threads=1)
+    answers = {split: predictions.predict(model, patterns, split) for split in ("validation", "test")}
+    copied = patterns.split("test").rows[:5]
+    found = [Sensitivity("upside down", {"ferplus": 0.25, "fer2013": 0.5}, {"ferplus": -0.125, "fer2013": 0.0})]
+    timing = model_card.Timing(1.25, 50, "a processor")
+    return model_card.Sources(model, answers, copied, found, timing, "Seed 2 gave the same.")
+
+
+def test_the_page_states_what_the_predictions_give(sources):
+    page = model_card.page(sources)
+    for split, answers in sources.answers.items():
+        for scores in answers.scores:
+            f = metrics.measure(scores)
+            assert f"| {split}, {scores.label_set} | {f.n:,} | {100 * f.top1:.2f} |" in page
+    assert "| upside down | 25.0 (-12.5) | 50.0 (+0.0) |" in page
+    assert "1.25 ms a face, one thread, median of 50 calls (a processor)" in page
+    assert "Seed 2 gave the same." in page
+    assert page.startswith("---\nlicense: apache-2.0\n")
+    assert sources.model.card.intended_use in page
+    assert "mien train default --data fer2013.parquet" in page
+
+
+def test_copied_test_faces_are_left_out_of_the_deduplicated_row(sources):
+    line = next(line for line in model_card.page(sources).splitlines() if "test, fer2013, deduplicated" in line)
+    scores = next(s for s in sources.answers["test"].scores if s.label_set == "fer2013")
+    assert line.split("|")[2].strip() == "30"
+    hits = scores.probabilities[5:].argmax(axis=1) == scores.truth[5:]
+    assert line.split("|")[3].strip() == f"{100 * np.mean(hits):.2f}"
+
+
+def test_the_clock_counts_calls(sources):
+    timing = model_card.clock(sources.model, "here", calls=3)
+    assert timing.calls == 3
+    assert 0.01 < timing.milliseconds < 10_000
