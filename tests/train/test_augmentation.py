@@ -1,5 +1,7 @@
 import math
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -79,6 +81,8 @@ def test_grey_in_three_channels_stays_grey_and_is_changed_as_in_one(name, faces)
         Augmentation(shift=0.1),
         Augmentation(zoom=0.2),
         Augmentation(flip=True),
+        Augmentation(blur=0.1),
+        Augmentation(jpeg=10),
         Augmentation(brightness=0.2),
         Augmentation(contrast=0.3),
         Augmentation(erase=0.9),
@@ -171,6 +175,43 @@ def test_rotation_turns_by_at_most_its_degrees():
     assert degrees.abs().max() <= 10.5
     assert degrees.max() > 8
     assert degrees.min() < -8
+
+
+@pytest.fixture
+def rough() -> torch.Tensor:
+    """Pictures with edges and noise, so that blurring and compressing them loses something."""
+    rng = np.random.default_rng(0)
+    coarse = np.kron(rng.uniform(0.2, 0.8, (16, 1, 6, 6)), np.ones((8, 8)))
+    return torch.tensor(coarse + rng.normal(0, 0.05, coarse.shape), dtype=torch.float32).clamp(0, 1)
+
+
+def test_blur_is_opencvs_gaussian_of_each_faces_own_width(rough):
+    out = augment(rough, Augmentation(blur=0.05), drawn())
+    for face, blurred, part in zip(rough, out, torch.rand(16, 1, generator=drawn()).tolist(), strict=True):
+        sigma = 0.05 * 48 * part[0]
+        expected = cv2.GaussianBlur(face[0].numpy(), (17, 17), sigma, borderType=cv2.BORDER_REPLICATE)
+        assert np.abs(blurred[0].numpy() - expected).max() < 2e-3
+
+
+def test_jpeg_loses_what_libjpeg_loses_at_each_faces_own_quality(rough):
+    out = augment(rough, Augmentation(jpeg=20), drawn())
+    quality = 20 + 80 * torch.rand(16, 1, 1, 1, 1, 1, generator=drawn()).flatten()
+    lost, differs = [], []
+    for face, compressed, q in zip(rough, out, quality.tolist(), strict=True):
+        stored = cv2.imencode(
+            ".jpg", (255 * face[0].numpy()).round().astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, round(q)]
+        )
+        expected = cv2.imdecode(stored[1], cv2.IMREAD_GRAYSCALE) / 255
+        lost.append(np.abs(expected - face[0].numpy()).mean())
+        differs.append(np.abs(expected - compressed[0].numpy()).mean())
+    assert np.mean(differs) < 0.2 * np.mean(lost)
+    assert np.corrcoef(quality, lost)[0, 1] < -0.8
+
+
+def test_pictures_whose_side_is_no_multiple_of_eight_are_compressed_too(rough):
+    out = augment(rough[..., :45, :45], Augmentation(jpeg=10), drawn())
+    assert out.shape[-2:] == (45, 45)
+    assert 0.001 < (out - rough[..., :45, :45]).abs().mean() < 0.1
 
 
 def test_crop_keeps_the_scale_and_stays_inside():

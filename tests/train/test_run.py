@@ -260,6 +260,8 @@ def test_each_loss_gives_another_network(patterns, tmp_path, head):
         {"shift": 0.1},
         {"zoom": 0.1},
         {"flip": True},
+        {"blur": 0.05},
+        {"jpeg": 30},
         {"brightness": 0.2},
         {"contrast": 0.2},
         {"erase": 0.5},

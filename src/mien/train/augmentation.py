@@ -21,6 +21,23 @@ _LUMA = _YIQ[0].expand(3, 3)
 _QUARTER_TURN = torch.linalg.inv(_YIQ) @ torch.tensor([[0.0, 0, 0], [0, 0, -1], [0, 1, 0]]) @ _YIQ
 
 
+# Quantisation of luma by libjpeg at quality 50 (ITU-T T.81, table K.1).
+_QUANTISATION = torch.tensor(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ],
+    dtype=torch.float32,
+)
+_BLOCK = 8
+
+
 def augment(faces: Tensor, spec: Augmentation, generator: torch.Generator) -> Tensor:
     """Augment a batch.
 
@@ -37,6 +54,7 @@ def augment(faces: Tensor, spec: Augmentation, generator: torch.Generator) -> Te
     """
     moves = spec.rotation or spec.shift or spec.zoom or spec.flip or spec.crop
     out = _resample(faces, spec, generator) if moves else faces
+    out = _blur(out, spec.blur, generator) if spec.blur else out
     if spec.contrast or spec.brightness:
         mean = out.mean(dim=(1, 2, 3), keepdim=True)
         factor = 1 + spec.contrast * _uniform(out, generator)
@@ -44,6 +62,7 @@ def augment(faces: Tensor, spec: Augmentation, generator: torch.Generator) -> Te
         out = out.clamp(0, 1)
     if (spec.hue or spec.saturation) and faces.shape[1] == 3:
         out = _recolor(out, spec, generator)
+    out = _compress(out, spec.jpeg, generator) if spec.jpeg else out
     return _erase(out, spec.erase, generator) if spec.erase else out
 
 
@@ -121,6 +140,36 @@ def _recolor(faces: Tensor, spec: Augmentation, generator: torch.Generator) -> T
     colour = torch.eye(3).to(faces) - luma
     matrix = luma + factor * (torch.cos(angle) * colour + torch.sin(angle) * quarter_turn)
     return (matrix @ faces.reshape(n, 3, -1)).view(n, 3, height, width).clamp(0, 1)
+
+
+def _blur(faces: Tensor, most: float, generator: torch.Generator) -> Tensor:
+    """A Gaussian of each face's own standard deviation, along rows and then along columns; edges repeated."""
+    n, channels, height, width = faces.shape
+    sigma = most * width * torch.rand(n, 1, device=faces.device, generator=generator)
+    reach = max(1, math.ceil(3 * most * width))
+    offsets = torch.arange(-reach, reach + 1, device=faces.device)
+    kernel = torch.softmax(-(offsets**2) / (2 * sigma.clamp(min=1e-3) ** 2), dim=1).repeat_interleave(channels, dim=0)
+    flat = F.pad(faces.reshape(1, n * channels, height, width), (reach,) * 4, mode="replicate")
+    for shape in ((1, -1), (-1, 1)):
+        flat = F.conv2d(flat, kernel.view(n * channels, 1, *shape), groups=n * channels)
+    return flat.view(n, channels, height, width)
+
+
+def _compress(faces: Tensor, lowest: int, generator: torch.Generator) -> Tensor:
+    """Round the cosine coefficients of each 8x8 block as JPEG does for luma, at each face's own quality."""
+    n, channels, height, width = faces.shape
+    quality = lowest + (100 - lowest) * torch.rand(n, 1, 1, 1, 1, 1, device=faces.device, generator=generator)
+    scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50)  # as libjpeg
+    steps = (_QUANTISATION.to(faces) * scale).round().clamp(1, 255)
+    places = torch.arange(_BLOCK, device=faces.device)
+    cosines = torch.cos(math.pi / _BLOCK * (places + 0.5) * places.view(-1, 1)) * math.sqrt(2 / _BLOCK)
+    cosines[0] /= math.sqrt(2)
+    padded = F.pad(255 * faces - 128, (0, -width % _BLOCK, 0, -height % _BLOCK), mode="replicate")
+    rows, columns = padded.shape[2] // _BLOCK, padded.shape[3] // _BLOCK
+    blocks = padded.view(n, channels, rows, _BLOCK, columns, _BLOCK).transpose(3, 4)
+    kept = (cosines @ blocks @ cosines.T / steps).round() * steps
+    restored = (cosines.T @ kept @ cosines).transpose(3, 4).reshape(padded.shape)
+    return ((restored[:, :, :height, :width] + 128) / 255).clamp(0, 1)
 
 
 def _erase(faces: Tensor, share: float, generator: torch.Generator) -> Tensor:

@@ -31,6 +31,10 @@ class Augmentation(_Part):
     """Scale drawn from 1 - zoom to 1 + zoom."""
     flip: bool = False
     """Mirror half of the faces."""
+    blur: Fraction = 0.0
+    """Standard deviation of a Gaussian as a fraction of the side, drawn from 0 to this."""
+    jpeg: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Lose what JPEG loses at a quality drawn from this to 100; None loses nothing."""
     brightness: Fraction = 0.0
     """Added to values in 0-1, plus or minus."""
     contrast: Fraction = 0.0
