@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
+from made_table import write_table
 
-from mien.data.writer import TableInfo, TableWriter, pixel_digest
+from mien.data.writer import TableInfo
 from mien.expressions import BASIC_SEVEN, FERPLUS_VOTES, canonical
 
 
@@ -28,23 +28,12 @@ def votes_for(label: int) -> list[int]:
 def write_patterns(path: Path, counts: dict[str, int], *, seed: int = 0) -> Path:
     """A table of pattern pictures, labels in turn, contempt voted for once in each split; one training copy."""
     rng = np.random.default_rng(seed)
-    row = 0
-    with TableWriter(path, TableInfo("patterns", "fer2013", BASIC_SEVEN)) as writer:
-        for split, count in counts.items():
-            for index in range(count):
-                label = index % 7
-                pixels = pattern(label, rng)
-                votes = [0] * 7 + [10, 0, 0] if index == 7 else votes_for(label)
-                for _ in range(2 if split == "train" and index == 0 else 1):
-                    writer.add(
-                        image=cv2.imencode(".png", pixels)[1].tobytes(),
-                        path="",
-                        label=label,
-                        split=split,
-                        row=row,
-                        group=row,
-                        digest=pixel_digest(pixels),
-                        votes=votes,
-                    )
-                    row += 1
+    rows = []
+    for split, count in counts.items():
+        for index in range(count):
+            label = index % 7
+            votes = [0] * 7 + [10, 0, 0] if index == 7 else votes_for(label)
+            row = (pattern(label, rng), label, split, votes)
+            rows += [row, row] if split == "train" and index == 0 else [row]
+    write_table(path, TableInfo("patterns", "fer2013", BASIC_SEVEN), rows)
     return path

@@ -1,32 +1,15 @@
 """mien report, compare and sheet as a user runs them, in processes of their own."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from command_line import RECIPE, mien
 from pattern_pictures import pattern
 
 pytestmark = pytest.mark.slow
-
-RECIPE = """
-name: tiny
-description: for tests
-heads: [{label_set: ferplus}, {label_set: fer2013}]
-network: {widths: [8, 16], depths: [1, 1]}
-stages: [{epochs: 3, learning_rate: 0.05, batch_size: 20}]
-"""
-
-
-def mien(*arguments: object, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).with_name("mien")), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_table import write_table
 
 from mien.data.audit import audit
 from mien.data.describe import describe
 from mien.data.near import near_pairs, thumbnails
 from mien.data.sheets import draw_distribution, draw_findings, draw_samples
-from mien.data.table import Table, read
-from mien.data.writer import TableInfo, TableWriter, pixel_digest
+from mien.data.table import Table
+from mien.data.writer import TableInfo
 from mien.expressions import BASIC_SEVEN
 
 ANGRY, HAPPY = [0, 0, 0, 0, 10, 0, 0, 0, 0, 0], [0, 10, 0, 0, 0, 0, 0, 0, 0, 0]
@@ -27,19 +28,7 @@ def make(
     path: Path, rows: list[tuple[np.ndarray, int | None, str, list[int] | None]], labels: tuple[str, ...] = BASIC_SEVEN
 ) -> Table:
     info = TableInfo("made", "fer2013" if labels == BASIC_SEVEN else "made", labels)
-    with TableWriter(path, info) as writer:
-        for row, (picture, label, split, votes) in enumerate(rows):
-            writer.add(
-                image=cv2.imencode(".png", picture)[1].tobytes(),
-                path="",
-                label=label,
-                split=split,
-                row=row,
-                group=row,
-                digest=pixel_digest(picture),
-                votes=votes,
-            )
-    return read(path)
+    return write_table(path, info, rows)
 
 
 def noise(seed: int, side: int = 48) -> np.ndarray:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
+from made_table import write_table
 
 from mien.data import protocol
 from mien.data.audit import audit
 from mien.data.fer2013 import import_fer2013
 from mien.data.table import Table, read
-from mien.data.writer import TableInfo, TableWriter, pixel_digest
+from mien.data.writer import TableInfo
 from mien.errors import DataError
 
 
@@ -22,18 +22,7 @@ def noise(seed: int) -> np.ndarray:
 
 
 def make(path: Path, rows: list[tuple[np.ndarray, int | None, str]]) -> Table:
-    with TableWriter(path, TableInfo("made", "made", ("a", "b"), official=True, notes=("noted",))) as writer:
-        for row, (picture, label, split) in enumerate(rows):
-            writer.add(
-                image=cv2.imencode(".png", picture)[1].tobytes(),
-                path="",
-                label=label,
-                split=split,
-                row=row,
-                group=row,
-                digest=pixel_digest(picture),
-            )
-    return read(path)
+    return write_table(path, TableInfo("made", "made", ("a", "b"), official=True, notes=("noted",)), rows)
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
-import cv2
 import numpy as np
 import pytest
+from made_table import write_table
 from pattern_pictures import pattern, write_patterns
 
 from mien import models
 from mien.data import table as tables
-from mien.data.writer import TableInfo, TableWriter, pixel_digest
+from mien.data.writer import TableInfo
 from mien.errors import DataError
 from mien.evaluate import metrics, predictions
 
@@ -68,13 +68,8 @@ def test_a_split_that_is_not_there_is_named(tmp_path):
 def elsewhere(path, labels, order):
     """A table of other labels: one test picture for each index in ``order``."""
     rng = np.random.default_rng(0)
-    with TableWriter(path, TableInfo("elsewhere", "elsewhere", labels)) as writer:
-        for row, label in enumerate(order):
-            pixels = pattern(row % 7, rng)
-            image = cv2.imencode(".png", pixels)[1].tobytes()
-            digest = pixel_digest(pixels)
-            writer.add(image=image, path="", label=label, split="test", row=row, group=row, digest=digest, votes=None)
-    return tables.read(path)
+    faces = [(pattern(row % 7, rng), label, "test") for row, label in enumerate(order)]
+    return write_table(path, TableInfo("elsewhere", "elsewhere", labels), faces)
 
 
 def test_labels_of_other_data_are_matched_by_name(tmp_path):

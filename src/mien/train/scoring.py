@@ -43,7 +43,7 @@ def figures(network: nn.Module, faces: Faces, heads: Sequence[Head], fabric: Fab
         logits, truth = scores[head.label_set][truth >= 0], truth[truth >= 0]
         losses, hits = F.cross_entropy(logits, truth, reduction="sum"), (logits.argmax(dim=1) == truth).sum()
         sums = torch.stack([losses, hits, torch.tensor(len(truth), device=fabric.device)])
-        loss, right, count = fabric.all_reduce(sums, reduce_op="sum").tolist()  # pyright: ignore
+        loss, right, count = fabric.all_reduce(sums, reduce_op="sum").tolist()  # pyright: ignore[reportAttributeAccessIssue]
         found[f"validation_loss_{head.label_set}"] = loss / count
         found[f"validation_top1_{head.label_set}"] = right / count
     return found
