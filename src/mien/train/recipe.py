@@ -15,13 +15,14 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from mien.errors import RecipeError
-from mien.train.schema import Augmentation, Backbone, Data, Head, Recipe, Residual, Stage, Weights
+from mien.train.schema import Augmentation, Backbone, Data, Distillation, Head, Recipe, Residual, Stage, Weights
 
 _PARTS: dict[str, type[BaseModel]] = {
     "data": Data,
     "residual": Residual,
     "backbone": Backbone,
     "weights": Weights,
+    "distillation": Distillation,
     "heads": Head,
     "stages": Stage,
     "augmentation": Augmentation,
