@@ -3,28 +3,60 @@ import pytest
 from scipy.special import log_softmax, softmax
 
 from mien.errors import DataError
-from mien.evaluate.calibration import fit_temperature
+from mien.evaluate.calibration import Calibration, fit
+
+
+def drawn(logits, calibration, seed=1):
+    """Labels drawn from the probabilities that a calibration gives."""
+    rng = np.random.default_rng(seed)
+    return np.array([rng.choice(logits.shape[1], p=row) for row in calibration.probabilities(logits)])
 
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
-def test_the_temperature_that_labels_were_drawn_at_is_found(temperature):
-    rng = np.random.default_rng(1)
-    logits = rng.normal(0, 3, (20_000, 7))
-    truth = np.array([rng.choice(7, p=row) for row in softmax(logits / temperature, axis=1)])
-    assert fit_temperature(logits, truth) == pytest.approx(temperature, rel=0.03)
+def test_the_temperature_and_biases_that_labels_were_drawn_at_are_found(temperature):
+    logits = np.random.default_rng(1).normal(0, 3, (20_000, 5))
+    wanted = Calibration(temperature, (0.6, -0.4, 0.0, -0.3, 0.1))
+    found = fit(logits, drawn(logits, wanted))
+    assert found.temperature == pytest.approx(temperature, rel=0.04)
+    assert np.allclose(found.bias, wanted.bias, atol=0.08)
+
+
+def test_biases_correct_a_label_that_is_named_too_often():
+    rng = np.random.default_rng(3)
+    truth = rng.integers(0, 3, 3000)
+    logits = rng.normal(0, 1, (3000, 3)) + 2.0 * np.eye(3)[truth] + [1.5, 0, 0]
+    before = np.mean(logits.argmax(axis=1) == truth)
+    after = np.mean(fit(logits, truth).probabilities(logits).argmax(axis=1) == truth)
+    assert after > before + 0.05
+
+
+def test_few_faces_move_the_biases_little():
+    logits = np.random.default_rng(4).normal(0, 1, (6, 3))
+    assert np.abs(fit(logits, np.zeros(6, int)).bias).max() < 1.0
+    assert np.abs(fit(np.repeat(logits, 500, axis=0), np.zeros(3000, int)).bias).max() > 2.0
 
 
 def test_faces_without_a_label_do_not_count():
     logits = np.array([[2.0, 0, 0], [0, 1.5, 0], [0, 0, 1.0], [9.0, 0, 0]] * 50)
     truth = np.array([0, 1, 0, -1] * 50)
-    assert fit_temperature(logits, truth) == pytest.approx(fit_temperature(logits[truth >= 0], truth[truth >= 0]))
+    assert fit(logits, truth) == fit(logits[truth >= 0], truth[truth >= 0])
     with pytest.raises(DataError):
-        fit_temperature(logits, np.full(200, -1))
+        fit(logits, np.full(200, -1))
 
 
 def test_log_probabilities_serve_as_logits():
     rng = np.random.default_rng(2)
     logits, truth = rng.normal(0, 2, (500, 4)), rng.integers(0, 4, 500)
-    assert fit_temperature(log_softmax(logits, axis=1), truth) == pytest.approx(
-        fit_temperature(logits, truth), rel=1e-3
+    a, b = fit(log_softmax(logits, axis=1), truth), fit(logits, truth)
+    assert a.temperature == pytest.approx(b.temperature, rel=1e-3)
+    assert np.allclose(a.bias, b.bias, atol=1e-3)
+
+
+def test_a_calibration_can_be_taken_out_again():
+    logits = np.random.default_rng(5).normal(0, 2, (50, 4))
+    calibration = Calibration(0.7, (0.5, -0.2, 0.0, -0.3))
+    assert np.allclose(calibration.undone(calibration.probabilities(logits)), softmax(logits, axis=1), atol=1e-6)
+    assert not np.allclose(
+        Calibration(0.7).undone(calibration.probabilities(logits)), softmax(logits, axis=1), atol=0.05
     )
+    assert np.isfinite(calibration.undone(np.array([[1.0, 0.0, 0.0, 0.0]], np.float32))).all()

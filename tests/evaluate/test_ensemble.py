@@ -6,7 +6,6 @@ import pytest
 from mien.errors import DataError
 from mien.evaluate import ensemble
 from mien.evaluate.predictions import Predictions, Scores
-from mien.evaluate.reliability import at_temperature
 
 N, K = 600, 4
 LABELS = ("a", "b", "c", "d")
@@ -52,7 +51,7 @@ def test_other_faces_get_the_weights_that_validation_chose(members):
     combined = ensemble.combine(test, choices)
     assert combined.split == "test"
     mean = sum(w * test[name].scores[0].probabilities for name, w in choices["set"].weights.items())
-    expected = at_temperature(mean, 1.0, choices["set"].temperature)
+    expected = choices["set"].calibration.probabilities(np.log(mean))
     assert np.allclose(combined.scores[0].probabilities, expected, atol=1e-6)
     assert combined.provenance["members"]["set"] == dict(choices["set"].weights)
     assert combined.provenance["graph_sha256"] != "1"

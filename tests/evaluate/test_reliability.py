@@ -3,7 +3,7 @@ import pytest
 from scipy.special import softmax
 
 from mien.evaluate.metrics import expected_calibration_error
-from mien.evaluate.reliability import at_temperature, reliability
+from mien.evaluate.reliability import reliability
 
 
 @pytest.fixture
@@ -29,15 +29,3 @@ def test_empty_bins_have_no_accuracy(answers):
     first = reliability(softmax(logits, axis=1), truth)[0]  # five labels: nobody is less than 20 % sure
     assert first.n == 0
     assert np.isnan(first.accuracy)
-
-
-def test_a_temperature_can_be_taken_out_again(answers):
-    logits, _ = answers
-    scaled = softmax(logits / 0.7, axis=1).astype(np.float32)
-    assert np.allclose(at_temperature(scaled, fitted=0.7), softmax(logits, axis=1), atol=1e-5)
-    assert np.allclose(at_temperature(scaled, fitted=0.7, temperature=0.7), scaled, atol=1e-6)
-    assert not np.allclose(at_temperature(scaled, fitted=1.0, temperature=2.0), scaled, atol=0.05)
-
-
-def test_certainty_stays_finite():
-    assert np.isfinite(at_temperature(np.array([[1.0, 0.0]], np.float32), fitted=2.0)).all()

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from mien.errors import ExportError
+from mien.evaluate.calibration import Calibration
 from mien.export import graph, quantise
 from mien.train import recipe
 from mien.train.networks import build
@@ -52,7 +53,7 @@ def test_the_graph_says_what_the_backbone_says(kind, name, color):
     channels = 1 if color == "grey" else 3
     exported = graph.export_network(torch_network, ("ferplus", "fer2013"), 48, channels)
     assert not any(node.op_type == "BatchNormalization" for node in exported.graph.node)
-    outputs = {"probabilities": ("ferplus", 1.5), "probabilities_fer2013": ("fer2013", 0.5)}
+    outputs = {"probabilities": ("ferplus", 1.5, (0.5, *[0.0] * 7)), "probabilities_fer2013": ("fer2013", 0.5, ())}
     session = onnxruntime.InferenceSession(
         graph.wrap(exported, outputs, 48, channels), providers=["CPUExecutionProvider"]
     )
@@ -62,8 +63,10 @@ def test_the_graph_says_what_the_backbone_says(kind, name, color):
     pixels = torch.from_numpy(crops.transpose(0, 3, 1, 2)[:, :channels].astype(np.float32) / 255)
     with torch.inference_mode():
         logits = torch_network(pixels)
-    for found, (label_set, temperature) in zip(session.run(None, {"faces": crops}), outputs.values(), strict=True):
-        expected = torch.softmax(logits[label_set] / temperature, dim=1).numpy()
+    for found, (label_set, temperature, bias) in zip(
+        session.run(None, {"faces": crops}), outputs.values(), strict=True
+    ):
+        expected = Calibration(temperature, bias).probabilities(logits[label_set].numpy())
         assert np.abs(np.asarray(found) - expected).max() < 1e-4
 
 
@@ -83,7 +86,9 @@ def test_the_8_bit_graph_loads_and_runs(name):
     exact = graph.export_network(torch_network, ("ferplus", "fer2013"), 48, 3)
     crops = np.random.default_rng(0).integers(0, 256, (32, 48, 48, 3), np.uint8)
     quantised = quantise.to_int8(exact, crops.transpose(0, 3, 1, 2), "minmax")
-    file = graph.wrap(quantised, {"probabilities": ("ferplus", 1.0), "probabilities_fer2013": ("fer2013", 1.0)}, 48, 3)
+    file = graph.wrap(
+        quantised, {"probabilities": ("ferplus", 1.0, ()), "probabilities_fer2013": ("fer2013", 1.0, ())}, 48, 3
+    )
     assert len(file) < 0.35 * exact.ByteSize()
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     for rows in session.run(None, {"faces": crops}):

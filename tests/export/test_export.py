@@ -16,6 +16,7 @@ from mien.data import table as tables
 from mien.data.writer import TableInfo, TableWriter
 from mien.errors import ExportError, TrainingError
 from mien.evaluate import metrics, predictions
+from mien.evaluate.calibration import Calibration
 from mien.export import cards, gates, graph, package, quantise
 from mien.expressions import BASIC_EIGHT, BASIC_SEVEN
 from mien.faces.crop import FER2013_FRAMING
@@ -24,6 +25,10 @@ from mien.train import recipe, scoring
 from mien.train.folder import RunFolder
 from mien.train.networks import restore
 from mien.train.views import Views
+
+
+def calibrated(output: models.Output, logits: torch.Tensor) -> np.ndarray:
+    return Calibration(output.temperature, output.bias).probabilities(logits.detach().numpy())
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +42,7 @@ def test_the_file_says_what_the_network_says_at_its_temperature(finished, model,
     logits = scoring.score(network, torch.from_numpy(grey).unsqueeze(1))
     found = model.score(np.repeat(grey[..., None], 3, axis=3))
     for name, output in model.card.outputs.items():
-        expected = torch.softmax(logits[output.label_set] / output.temperature, dim=1).numpy()
+        expected = calibrated(output, logits[output.label_set])
         assert np.abs(found[name] - expected).max() < 1e-5
 
 
@@ -48,9 +53,9 @@ def test_luma_and_resizing_in_the_graph_are_those_of_torch(finished, model):
     resized = torch.nn.functional.interpolate(luma, (48, 48), mode="bilinear", antialias=True)
     output = model.card.outputs["probabilities"]
     with torch.inference_mode():
-        expected = torch.softmax(network(resized)["ferplus"] / output.temperature, dim=1).numpy()
+        expected = calibrated(output, network(resized)["ferplus"])
         plain = torch.nn.functional.interpolate(luma, (48, 48), mode="bilinear")
-        without = torch.softmax(network(plain)["ferplus"] / output.temperature, dim=1).numpy()
+        without = calibrated(output, network(plain)["ferplus"])
     found = model.score(crops)["probabilities"]
     assert np.abs(found - expected).max() < 1e-3
     assert np.abs(found - without).max() > 5e-3  # so the bound above does tell them apart
@@ -97,7 +102,8 @@ def test_a_file_that_differs_from_the_network_is_not_written(finished, patterns,
     wrap = graph.wrap
 
     def swapped(network, outputs, size, channels):
-        return wrap(network, {name: (label_set, t * 1.1) for name, (label_set, t) in outputs.items()}, size, channels)
+        wrong = {name: (label_set, t * 1.1, bias) for name, (label_set, t, bias) in outputs.items()}
+        return wrap(network, wrong, size, channels)
 
     monkeypatch.setattr(graph, "wrap", swapped)
     with pytest.raises(ExportError):
@@ -147,7 +153,7 @@ def test_a_file_with_views_says_the_mean_at_a_temperature_of_its_own(finished, m
     logits = scoring.score(Views(restore(finished), "ten-crop", 44), torch.from_numpy(grey).unsqueeze(1))
     found = looking.score(np.repeat(grey[..., None], 3, axis=3))
     for name, output in looking.card.outputs.items():
-        expected = torch.softmax(logits[output.label_set] / output.temperature, dim=1).numpy()
+        expected = calibrated(output, logits[output.label_set])
         assert np.abs(found[name] - expected).max() < 1e-5
         assert output.temperature != model.card.outputs[name].temperature
 
@@ -204,7 +210,7 @@ stages: [{epochs: 1, learning_rate: 0.1}]
     assert made.card.data_terms == "not stated"
     crops = rng.integers(0, 256, (4, 40, 40, 3), np.uint8)
     logits = scoring.score(restore(folder), torch.from_numpy(crops.transpose(0, 3, 1, 2).copy()))["mood"]
-    expected = torch.softmax(logits / made.card.outputs["probabilities"].temperature, dim=1).numpy()
+    expected = calibrated(made.card.outputs["probabilities"], logits)
     assert np.abs(made.score(crops)["probabilities"] - expected).max() < 1e-5
     assert np.abs(made.score(crops[..., ::-1])["probabilities"] - expected).max() > 1e-4
 

@@ -90,7 +90,7 @@ def test_a_file_that_sees_colours_loads_in_8_bit(tmp_path):
     quantised = quantise.to_int8(exact, crops[:, :48, :48].transpose(0, 3, 1, 2), "minmax")
     expected, found = (
         onnxruntime.InferenceSession(
-            graph.wrap(model, {"probabilities": ("own", 1.0)}, 48, 3), providers=["CPUExecutionProvider"]
+            graph.wrap(model, {"probabilities": ("own", 1.0, ())}, 48, 3), providers=["CPUExecutionProvider"]
         ).run(None, {"faces": crops})[0]
         for model in (exact, quantised)
     )

@@ -149,7 +149,9 @@ def test_a_model_file_starts_where_the_file_ends():
     with torch.no_grad():
         logits = network.eval()(luma)
     for name, output in model.card.outputs.items():
-        probabilities = (logits[output.label_set] / output.temperature).softmax(dim=1)
+        probabilities = (logits[output.label_set] / output.temperature + torch.tensor(output.bias or (0.0,))).softmax(
+            dim=1
+        )
         assert torch.allclose(probabilities, torch.from_numpy(model.score(crop)[name]), atol=1e-4)
     with pytest.raises(ModelError, match="no model"):
         started(changes[0], changes[1].replace("default", "absent"), labels=eight)

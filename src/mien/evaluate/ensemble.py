@@ -1,7 +1,7 @@
 """Ensembles: which models to average, and with what weights, by what they say of the validation faces.
 
 Greedy forward selection with replacement (Caruana et al. 2004, "Ensemble selection from libraries of models") of the
-members that lower the validation loss of the mean probabilities most, then one temperature. The loss rather than
+members that lower the validation loss of the mean probabilities most, then one calibration. The loss rather than
 top-1, which on a few thousand faces is mostly luck between near members. Owns the choice; refuses to see the test
 split while choosing.
 """
@@ -11,15 +11,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DataError
-from mien.evaluate.calibration import fit_temperature
+from mien.evaluate.calibration import Calibration, fit
 from mien.evaluate.predictions import Predictions, Scores
-from mien.evaluate.reliability import at_temperature
 
 _TINY = 1e-12
 _ROUNDS = 50
@@ -31,12 +30,12 @@ class Choice:
 
     Attributes:
         weights: member to its part of the mean, summing to 1; those that were not chosen have 0.
-        temperature: that the mean is divided by, as logits.
+        calibration: of the logarithms of the mean.
         loss: mean negative log-likelihood of the validation faces, with them.
     """
 
     weights: Mapping[str, float]
-    temperature: float
+    calibration: Calibration
     loss: float
 
 
@@ -77,9 +76,9 @@ def combine(members: Mapping[str, Predictions], choices: Mapping[str, Choice]) -
         mean = np.sum(
             [weight * scores[name].probabilities for name, weight in choice.weights.items() if weight], axis=0
         )
-        probabilities = at_temperature(mean, 1.0, choice.temperature).astype(np.float32)
+        probabilities = choice.calibration.probabilities(_logarithms(mean)).astype(np.float32)
         combined.append(replace(first, probabilities=probabilities))
-        outputs[first.output] = {"labels": list(first.labels), "temperature": choice.temperature}
+        outputs[first.output] = {"labels": list(first.labels), **asdict(choice.calibration)}
     one = next(iter(members.values()))
     made = {label_set: dict(choice.weights) for label_set, choice in choices.items()}
     graphs = {name: answers.provenance.get("graph_sha256") for name, answers in members.items()}
@@ -134,13 +133,17 @@ def _choose(scores: Mapping[str, Scores]) -> Choice:
         counts[chosen] += 1
         total += probabilities[chosen]
     mean = total / counts.sum()
-    temperature = fit_temperature(np.log(np.maximum(mean, _TINY)), truth)
+    calibration = fit(_logarithms(mean), truth)
     return Choice(
         dict(zip(names, (counts / counts.sum()).tolist(), strict=True)),
-        temperature,
-        _loss(at_temperature(mean, 1.0, temperature), truth),
+        calibration,
+        _loss(calibration.probabilities(_logarithms(mean)), truth),
     )
 
 
+def _logarithms(probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
+    return np.log(np.maximum(probabilities, _TINY))
+
+
 def _loss(probabilities: NDArray[np.floating], truth: NDArray[np.integer]) -> float:
-    return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], _TINY)).mean())
+    return float(-_logarithms(probabilities[np.arange(len(truth)), truth]).mean())

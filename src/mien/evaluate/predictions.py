@@ -13,7 +13,7 @@ probabilities    list<float32>  one per label, summing to 1
 ===============  =============  ==================================================================
 
 The schema metadata carries, under ``mien``: model, its version and graph sha256, data name and fingerprint, and per
-output the labels and the temperature that is already in the probabilities.
+output the labels and the temperature and biases that are already in the probabilities.
 """
 
 from __future__ import annotations
@@ -127,7 +127,12 @@ def predict(
         "data_fingerprint": table.fingerprint,
         "official": table.info.official,
         "outputs": {
-            name: {"labels": list(outputs[name].labels), "temperature": outputs[name].temperature} for name in truths
+            name: {
+                "labels": list(outputs[name].labels),
+                "temperature": outputs[name].temperature,
+                "bias": list(outputs[name].bias),
+            }
+            for name in truths
         },
     }
     return Predictions(split, provenance, scores)

@@ -1,7 +1,7 @@
-"""Is a confidence of 80 % right 80 % of the time? The bins of a reliability diagram, and temperatures changed later.
+"""Is a confidence of 80 % right 80 % of the time? The bins of a reliability diagram.
 
 Owns what a reliability diagram shows; :func:`mien.evaluate.metrics.expected_calibration_error` sums the same bins
-up in one number. Refuses to fit temperatures (``calibration``) and to draw (``report``).
+up in one number. Refuses to calibrate (``calibration``) and to draw (``report``).
 """
 
 from __future__ import annotations
@@ -11,10 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import require
 from mien.evaluate.metrics import BINS
-
-_TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -57,19 +54,3 @@ def reliability(probabilities: NDArray[np.floating], truth: NDArray[np.integer],
         mean = (float(confidence[part].mean()), float(hits[part].mean())) if n else (float("nan"), float("nan"))
         found.append(Bin(b / bins, (b + 1) / bins, n, *mean))
     return tuple(found)
-
-
-def at_temperature(probabilities: NDArray[np.floating], fitted: float, temperature: float = 1.0) -> NDArray[np.float64]:
-    """Probabilities as they were at another temperature.
-
-    Args:
-        probabilities: (N, K) of a model whose logits were divided by ``fitted``.
-        fitted: the temperature that is in them.
-        temperature: the one that is wanted; 1 is what the network said before scaling.
-
-    >>> at_temperature(np.array([[0.8, 0.2]]), fitted=1.0, temperature=0.5).round(3).tolist()
-    [[0.941, 0.059]]
-    """
-    special = require("scipy.special", "tables")
-    logits = np.log(np.maximum(probabilities.astype(np.float64), _TINY)) * fitted
-    return special.softmax(logits / temperature, axis=1)

@@ -6,7 +6,7 @@ bounds. Refuses to report how right either file is: test faces take part, and on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,9 @@ AGREEMENT = 0.98
 ACCURACY_LOSS = 0.3
 
 
-def check_parity(expected: dict[str, NDArray[np.floating]], found: dict[str, NDArray[np.floating]]) -> dict[str, float]:
+def check_parity(
+    expected: Mapping[str, NDArray[np.floating]], found: Mapping[str, NDArray[np.floating]]
+) -> dict[str, float]:
     """Compare the probabilities of the network and of the file for the same faces.
 
     Args:

@@ -14,13 +14,11 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
 from torch import nn
 
 from mien.data.table import Table
 from mien.errors import ExportError, TrainingError
-from mien.evaluate import metrics, predictions
-from mien.evaluate.calibration import fit_temperature
+from mien.evaluate import calibration, metrics, predictions
 from mien.export import gates, graph, quantise
 from mien.export.cards import Terms, describe, summary
 from mien.models import Model, Output
@@ -80,7 +78,7 @@ class _Source:
 def package(
     run: RunFolder, table: Table, out: Path, terms: Terms | None = None, options: Options | None = None
 ) -> Model:
-    """Export the best weights of a run, fit the temperatures on validation, check the file and write it.
+    """Export the best weights of a run, fit their calibration on validation, check the file and write it.
 
     Args:
         run: a finished run.
@@ -186,16 +184,17 @@ def _draft(
     facts: dict[str, Any],
     place: Path,
 ) -> Model:
-    """A file of a network graph at its own temperatures, not yet judged; without figures and golden answers."""
+    """A file of a network graph with its own calibration, not yet judged; without figures and golden answers."""
     recipe, state = source.recipe, source.state
     outputs = {}
     for number, head in enumerate(recipe.heads):  # the first is what users see
         name = f"probabilities_{head.label_set}" if number else "probabilities"
-        temperature = fit_temperature(logits[head.label_set], source.faces.truth(head.label_set))
-        outputs[name] = Output(tuple(state["labels"][head.label_set]), head.label_set, round(temperature, 4))
+        fitted = calibration.fit(logits[head.label_set], source.faces.truth(head.label_set))
+        names = tuple(state["labels"][head.label_set])
+        outputs[name] = Output(names, head.label_set, fitted.temperature, bias=fitted.bias)
     bare = graph.wrap(
         network,
-        {name: (output.label_set, output.temperature) for name, output in outputs.items()},
+        {name: (output.label_set, output.temperature, output.bias) for name, output in outputs.items()},
         recipe.data.size,
         recipe.data.channels,
     )
@@ -212,7 +211,7 @@ def _check_parity(model: Model, source: _Source) -> dict[str, Any]:
     pixels = source.pixels[np.unique(np.linspace(0, count - 1, _PARITY_FACES).astype(int))]
     logits = score(source.network, torch.from_numpy(pixels))
     expected = {
-        name: softmax(logits[output.label_set].numpy() / output.temperature, axis=1)
+        name: calibration.Calibration(output.temperature, output.bias).probabilities(logits[output.label_set].numpy())
         for name, output in model.card.outputs.items()
     }
     crops = np.broadcast_to(pixels.transpose(0, 2, 3, 1), (len(pixels), *pixels.shape[2:], 3))

@@ -34,6 +34,7 @@ class Output:
         labels: names of the columns, in order.
         label_set: what it was trained on: ``ferplus``, ``fer2013`` or a data set's own.
         temperature: that the graph divides its logits by, fitted on validation.
+        bias: one number per label, added then; empty for none.
         metrics: split to figures, as ``mien evaluate`` printed them, with n and interval.
     """
 
@@ -41,6 +42,7 @@ class Output:
     label_set: str
     temperature: float
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    bias: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,8 @@ def _parse(value: bytes, where: str) -> Card:
                 f"{where} has card format {version}, this mien reads {FORMAT}: update mien or export again"
             )
         document["outputs"] = {
-            name: Output(**output | {"labels": tuple(output["labels"])}) for name, output in document["outputs"].items()
+            name: Output(**output | {key: tuple(output.get(key, ())) for key in ("labels", "bias")})
+            for name, output in document["outputs"].items()
         }
         document["golden"] = Golden(**document["golden"])
         card = Card(**document)

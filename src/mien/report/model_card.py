@@ -100,10 +100,11 @@ def _lines(sources: Sources) -> Iterator[str]:
 
 def _file(model: Model, note: str) -> Iterator[str]:
     card, training = model.card, model.card.training
+    made = training.get("export", {})
     size = model.path.stat().st_size / 1e6
     yield (
         f"One file, {size:.1f} MB, {training['parameters'] / 1e6:.2f} M parameters, precision"
-        f" {training.get('precision', 'fp32')}, test-time views {training.get('views', 'single')}; crops of"
+        f" {made.get('precision', 'fp32')}, test-time views {made.get('views', 'single')}; crops of"
         f" {card.width}x{card.height} px, RGB uint8. Graph sha256 `{card.graph_sha256[:16]}…`."
     )
     yield ""
@@ -177,12 +178,9 @@ def _sensitivity(found: Sequence[Sensitivity]) -> Iterator[str]:
 
 def _commands(card: Card) -> Iterator[str]:
     recipe, data = card.recipe.get("name"), card.data.get("name")
-    training = card.training
-    options = "".join(
-        f" --{key} {training[key]}"
-        for key in ("precision", "views")
-        if training.get(key) not in {None, "fp32", "single"}
-    )
+    made = card.training.get("export", {})
+    told = {key: made.get(key) for key in ("precision", "views")}
+    options = "".join(f" --{key} {value}" for key, value in told.items() if value not in {None, "fp32", "single"})
     yield f"mien train {recipe} --data {data}.parquet --out runs/{recipe}"
     if options:
         yield f"mien export runs/{recipe} --data {data}.parquet{options} -o {card.name}.onnx"

@@ -116,8 +116,8 @@ def _output(section: OutputSection, request: Request) -> dict[str, Any]:
     name = section.figures.label_set
     before, after = section.bins
     panels = {
-        "before (temperature 1)": (before, section.ece[0]),
-        f"after (temperature {section.temperature:.3g})": (after, section.ece[1]),
+        "before": (before, section.ece[0]),
+        f"after (temperature {section.calibration.temperature:.3g})": (after, section.ece[1]),
     }
     labels = section.scores.labels
     return {

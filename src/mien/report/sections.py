@@ -16,10 +16,11 @@ from sklearn.metrics import confusion_matrix
 from mien.data import describe, protocol
 from mien.data.table import Table
 from mien.errors import DataError
+from mien.evaluate.calibration import Calibration
 from mien.evaluate.coverage import Coverage, coverage
 from mien.evaluate.metrics import Figures, expected_calibration_error, measure
 from mien.evaluate.predictions import Scores
-from mien.evaluate.reliability import Bin, at_temperature, reliability
+from mien.evaluate.reliability import Bin, reliability
 from mien.report import heatmaps, sheet
 from mien.report.evidence import Evidence
 from mien.report.sheet import Marked
@@ -38,16 +39,16 @@ class OutputSection:
 
     Attributes:
         scores, figures: of the labelled faces.
-        temperature: that is in the scores.
+        calibration: that is in the scores.
         confusion: (K, K) counts, true labels down.
-        bins: reliability bins at temperature 1 and as scored.
+        bins: reliability bins before calibration and as scored.
         ece: calibration error of both.
         coverage: accuracy on the surest faces.
     """
 
     scores: Scores
     figures: Figures
-    temperature: float
+    calibration: Calibration
     confusion: NDArray[np.int64]
     bins: tuple[tuple[Bin, ...], tuple[Bin, ...]]
     ece: tuple[float, float]
@@ -59,14 +60,15 @@ def output_sections(evidence: Evidence, split: str) -> list[OutputSection]:
     found = []
     for scores in evidence.predictions[split].scores:
         part = scores.labelled()
-        temperature = evidence.card.outputs[scores.output].temperature
-        raw = at_temperature(part.probabilities, fitted=temperature)
+        output = evidence.card.outputs[scores.output]
+        calibration = Calibration(output.temperature, output.bias)
+        raw = calibration.undone(part.probabilities)
         guess = part.probabilities.argmax(axis=1)
         found.append(
             OutputSection(
                 part,
                 measure(scores),
-                temperature,
+                calibration,
                 confusion_matrix(part.truth, guess, labels=range(len(part.labels))),
                 (reliability(raw, part.truth), reliability(part.probabilities, part.truth)),
                 (
