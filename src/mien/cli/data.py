@@ -70,7 +70,10 @@ def clean(
     output: data_import.Out,
     step: Annotated[
         list[str] | None,
-        typer.Option("--step", help="faces, copies, errors, votes; again for several. [default: all that can be done]"),
+        typer.Option(
+            "--step",
+            help="faces, copies, errors, votes; again for several. [default: the first two, errors with --fold]",
+        ),
     ] = None,
     fold: Annotated[
         list[Path] | None,
@@ -95,8 +98,7 @@ def clean(
         from mien.report.evidence import out_of_fold
 
         outside = out_of_fold(fold, data)
-    can = {"errors": bool(fold), "votes": data.votes is not None}
-    steps = tuple(step) if step else tuple(name for name in cleaning.STEPS if can.get(name, True))
+    steps = tuple(step) if step else ("faces", "copies", *(["errors"] if fold else []))
     with progress_bar("looking at pictures") as progress:
         cleaned = cleaning.clean(data, steps, outside=outside, blend=blend, progress=progress)
     lost = cleaned.write(output)

@@ -110,7 +110,7 @@ class _Draft:
 
 def clean(
     table: Table,
-    steps: tuple[str, ...] = ("faces", "copies", "votes"),
+    steps: tuple[str, ...] = ("faces", "copies"),
     *,
     outside: Outside | None = None,
     blend: float = 0.5,
