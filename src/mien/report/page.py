@@ -160,7 +160,7 @@ def _views(request: Request) -> dict[str, Any]:
     found = []
     for split in evidence.predictions:
         request.say(f"scoring {split} with test-time views")
-        found += views.compare(evidence.run, evidence.recipe, evidence.table, split)
+        found += views.compare(evidence.run, evidence.recipe, evidence.card, evidence.table, split)
     refused = [view for view in NAMES if view not in {line.view for line in found}]
     reason = f"This network does not take faces of other sizes, so not {', '.join(refused)}." if refused else ""
     return {"views": found, "views_reason": reason}

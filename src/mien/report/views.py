@@ -1,26 +1,27 @@
 """What test-time views are worth: the network of a run alone, with its mirror image, and with ten crops.
 
 The answers are kept as predictions tables in the run folder, one a split and view, so that their figures can be
-recomputed without the network. A choice among the views belongs to validation. Refuses to fit temperatures: the
-exporter does that for the view it packs.
+recomputed without the network. All views are calibrated as the model file is; the exporter fits a calibration of its
+own to the view it packs. A choice among the views belongs to validation.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from scipy.special import softmax
 from torch import nn
 
 from mien.data.table import Table
 from mien.errors import DataError, RecipeError
 from mien.evaluate import predictions
+from mien.evaluate.calibration import Calibration
 from mien.evaluate.metrics import Figures, measure
 from mien.evaluate.predictions import Predictions, Scores
 from mien.evaluate.significance import McNemar, mcnemar
+from mien.models import Card
 from mien.train import faces, networks
 from mien.train.folder import RunFolder
 from mien.train.schema import Recipe
@@ -40,12 +41,13 @@ class ViewFigures:
     against_single: McNemar | None
 
 
-def compare(run: RunFolder, recipe: Recipe, table: Table, split: str) -> list[ViewFigures]:
+def compare(run: RunFolder, recipe: Recipe, card: Card, table: Table, split: str) -> list[ViewFigures]:
     """Score a split with every view that the network takes; what was scored before is read.
 
     Args:
         run: with its best weights.
         recipe: of the run.
+        card: of its model file.
         table: as the run's protocol makes it.
         split: validation, or test where the caller was asked to.
 
@@ -54,11 +56,13 @@ def compare(run: RunFolder, recipe: Recipe, table: Table, split: str) -> list[Vi
         DataError: the table lacks the split.
     """
     weights = hashlib.sha256(run.best.read_bytes()).hexdigest() if run.best.exists() else ""
-    expected = {"weights_sha256": weights, "data_fingerprint": table.fingerprint}
+    expected = {"weights_sha256": weights, "data_fingerprint": table.fingerprint, "graph_sha256": card.graph_sha256}
     files = {view: run.predictions / f"{split}-{view}.parquet" for view in (SINGLE, *NAMES)}
     kept = {view: _kept(file, expected) for view, file in files.items()}
     if None in kept.values():
-        kept |= _score(run, recipe, table, split, expected, [view for view, found in kept.items() if found is None])
+        kept |= _score(
+            run, recipe, card, table, split, expected, [view for view, found in kept.items() if found is None]
+        )
     single = kept[SINGLE]
     assert single is not None  # a network that does not take its own faces raises
     found = []
@@ -85,7 +89,13 @@ def _hits(scores: Scores) -> np.ndarray:
 
 
 def _score(
-    run: RunFolder, recipe: Recipe, table: Table, split: str, expected: dict[str, str], views: list[str]
+    run: RunFolder,
+    recipe: Recipe,
+    card: Card,
+    table: Table,
+    split: str,
+    expected: dict[str, str],
+    views: list[str],
 ) -> dict[str, Predictions | None]:
     """Let the network answer; a view that its backbone does not take is None."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -102,15 +112,16 @@ def _score(
                 raise
             found[view] = None
             continue
-        answers = _as_predictions(part, split, view, logits, expected)
+        answers = _as_predictions(part, split, view, logits, card, expected)
         predictions.write(answers, run.predictions / f"{split}-{view}.parquet")
         found[view] = answers
     return found
 
 
 def _as_predictions(
-    part: Table, split: str, view: str, logits: dict[str, torch.Tensor], expected: dict[str, str]
+    part: Table, split: str, view: str, logits: dict[str, torch.Tensor], card: Card, expected: dict[str, str]
 ) -> Predictions:
+    fitted = {o.label_set: Calibration(o.temperature, o.bias) for o in card.outputs.values()}
     scores = tuple(
         Scores(
             name,
@@ -119,10 +130,10 @@ def _as_predictions(
             part.rows,
             part.truth(name),
             part.unfiltered_truth(name),
-            softmax(rows.float().cpu().numpy(), axis=1),
+            fitted[name].probabilities(rows.float().cpu().numpy()).astype(np.float32),
         )
         for name, rows in logits.items()
     )
-    outputs = {s.output: {"labels": list(s.labels), "temperature": 1.0} for s in scores}
+    outputs = {s.output: {"labels": list(s.labels), **asdict(fitted[s.label_set])} for s in scores}
     provenance = {"model": f"weights, {view}", "data": part.info.name, **expected, "outputs": outputs}
     return Predictions(split, provenance, scores)
