@@ -120,6 +120,9 @@ def test_a_folder_is_never_overwritten_by_another_run(finished, patterns):
         run.train(spec(), patterns, finished.path)
     with pytest.raises(TrainingError, match="another recipe"):
         run.train(spec(seed=9), patterns, finished.path, resume=True)
+    weights = finished.last.read_bytes()
+    run.train(spec(measured="since then"), patterns, finished.path, resume=True)  # words do not make another recipe
+    assert finished.last.read_bytes() == weights
     with pytest.raises(TrainingError, match="other data"):
         run.train(spec(), patterns.take(np.arange(len(patterns)) != 5), finished.path, resume=True)
 

@@ -128,7 +128,7 @@ class _Run:
         """Look at the folder; return the checkpoint to go on from, empty for none."""
         goes_on = resume and self.folder.run.exists()
         if goes_on:
-            if recipes.load(self.folder.recipe) != self.recipe:
+            if not recipes.load(self.folder.recipe).is_experiment_of(self.recipe):
                 raise TrainingError(f"{self.folder.path} holds a run of another recipe: choose another --out")
             if self.folder.read_state().get("data") != self.source.fingerprint:
                 raise TrainingError(f"{self.folder.path} was trained on other data: choose another --out")

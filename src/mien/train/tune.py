@@ -108,7 +108,8 @@ def tune(
     trials = []
     for number, (spec, one) in enumerate(zip(specs, values, strict=True), start=1):
         folder = RunFolder(out / _folder_name(one))
-        if folder.read_state().get("state") != "finished" or recipes.load(folder.recipe) != spec:
+        finished = folder.read_state().get("state") == "finished"
+        if not finished or not recipes.load(folder.recipe).is_experiment_of(spec):
             run.train(spec, table, folder.path, resume=True, report=begin(one, number, len(values)))
         best = folder.load(folder.best)
         seconds = folder.read_state()["seconds"]
