@@ -7,7 +7,7 @@ SAMPLE := docs/astronaut.jpg
 # Tests run in two processes: one thread each, or torch's threads fight over the cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format results clean
 
 # What the base install can do: no torch, no data, no network after the install.
 demo: $(VENV)/base
@@ -28,6 +28,11 @@ check: $(VENV)/dev
 format: $(VENV)/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The figures of docs/results.md from the shipped files, their predictions and the data.
+DATA ?= fer2013.parquet
+results: $(VENV)/dev
+	$(BIN)/python benchmarks/results.py $(DATA)
 
 # The stamps are made again when the dependencies change.
 $(VENV)/base: pyproject.toml

@@ -60,3 +60,9 @@ def test_the_paper_page_shows_the_recorded_cells():
     page = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
     script = runpy.run_path(str(ROOT / "benchmarks" / "paper.py"))
     assert script["table"](json.loads((ROOT / "benchmarks" / "paper.json").read_text(encoding="utf-8"))) in page
+
+
+def test_the_results_page_shows_what_the_predictions_give():
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    script = runpy.run_path(str(ROOT / "benchmarks" / "results.py"))
+    assert "\n".join(script["lines"]()) in page
