@@ -36,6 +36,12 @@ def test_written_and_read_it_is_the_same(scored, tmp_path):
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["p.parquet"]
 
 
+def test_a_place_that_cannot_be_written_is_an_error_of_ours(scored, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(DataError, match="cannot write"):
+        predictions.write(scored, tmp_path / "file" / "p.parquet")
+
+
 def test_other_files_are_refused(patterns_path, tmp_path):
     with pytest.raises(DataError, match="no predictions table"):
         predictions.read(patterns_path)

@@ -74,12 +74,15 @@ class Cleaned:
         """
         self.table.write(path)
         lost = path.with_suffix(".left-out.csv")
+        partial = lost.with_name(f".{lost.name}.partial")
         try:
-            with lost.open("w", newline="", encoding="utf-8") as file:
+            with partial.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file, lineterminator="\n")
                 writer.writerow(("row", "label", "reason"))
                 writer.writerows((row.row, row.label, row.reason) for row in self.left_out)
+            partial.replace(lost)
         except OSError as error:
+            partial.unlink(missing_ok=True)
             raise DataError(f"cannot write {lost}: {error.strerror}") from error
         return lost
 

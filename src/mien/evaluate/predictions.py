@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -197,7 +198,8 @@ def write(predictions: Predictions, path: str | Path) -> None:
         parquet.write_table(table, partial, compression="zstd")
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # where the folder is a file, so is nothing in it
+            partial.unlink()
         raise DataError(f"cannot write {path}: {error.strerror or error}") from error
 
 
