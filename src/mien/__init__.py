@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mien.draw import annotate
-    from mien.errors import DetectorError, DownloadError, MienError, ModelError, PictureError
+    from mien.errors import DetectorError, DownloadError, MienError, ModelError, PictureError, SourceError
     from mien.recognizer import Recognizer
     from mien.results import Box, Face, Frame
 
@@ -31,6 +31,7 @@ __all__ = [
     "ModelError",
     "PictureError",
     "Recognizer",
+    "SourceError",
     "__version__",
     "annotate",
 ]
@@ -45,6 +46,7 @@ _HOME = {
     "ModelError": "mien.errors",
     "PictureError": "mien.errors",
     "Recognizer": "mien.recognizer",
+    "SourceError": "mien.errors",
     "annotate": "mien.draw",
 }
 

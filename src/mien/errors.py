@@ -4,6 +4,7 @@
 
     MienError
     ├── PictureError        a picture cannot be read, is too large, or is of the wrong shape or type
+    ├── SourceError         an archive, address, video or camera cannot be opened, is refused, or breaks off
     ├── DetectorError       a face detector cannot be built or does not exist
     ├── DownloadError       a file could not be fetched or is not the one that was expected
     ├── ModelError          a model file is missing, damaged, or carries no valid card
@@ -29,6 +30,10 @@ class MienError(Exception):
 
 class PictureError(MienError):
     """A picture cannot be read, is too large, or is of the wrong shape or type."""
+
+
+class SourceError(MienError):
+    """An archive, address, video or camera cannot be opened, is refused, or breaks off."""
 
 
 class DetectorError(MienError):
