@@ -7,7 +7,7 @@ SAMPLE := docs/astronaut.jpg
 # Tests run in two processes: one thread each, or torch's threads fight over the cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test check format results clean
+.PHONY: demo test check format fuzz results clean
 
 # What the base install can do: no torch, no data, no network after the install.
 demo: $(VENV)/base
@@ -24,6 +24,10 @@ check: $(VENV)/dev
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+# Twenty thousand damaged and hostile files into everything that takes files from strangers.
+fuzz: $(VENV)/dev
+	$(BIN)/python tests/fuzz/fuzz.py --cases 20000
 
 format: $(VENV)/dev
 	$(BIN)/ruff format .

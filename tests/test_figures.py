@@ -16,21 +16,26 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 TABLES = sorted((ROOT / "docs" / "predictions").glob("*.parquet"))
 
 
-def test_there_are_predictions_of_validation_and_test():
-    assert [path.name for path in TABLES] == ["default-fer2013-test.parquet", "default-fer2013-validation.parquet"]
+def test_there_are_predictions_of_validation_and_test_for_every_shipped_model():
+    names = [f"{model}-fer2013-{split}.parquet" for model in models.installed() for split in ("test", "validation")]
+    assert [path.name for path in TABLES] == names
+    assert names
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 def test_card_and_readme_state_what_the_predictions_give(path):
     table = predictions.read(path)
-    card = models.read_card(path.stem.split("-")[0])
+    model = path.stem.split("-")[0]
+    card = models.read_card(model)
     assert table.provenance["graph_sha256"] == card.graph_sha256
     assert table.provenance["data_fingerprint"] == card.data["fingerprint"]
     for scores in table.scores:
         figures = summary(metrics.measure(scores))
         assert card.outputs[scores.output].metrics[table.split] == figures
-        row = next(line for line in TEXT.splitlines() if line.startswith(f"| {table.split}, {scores.label_set} |"))
-        stated = [float(number.replace(",", "")) for number in re.findall(r"[\d,]*\d\.?\d*", row.split("|", 2)[2])]
+        row = next(
+            line for line in TEXT.splitlines() if line.startswith(f"| {model} | {table.split}, {scores.label_set} |")
+        )
+        stated = [float(number.replace(",", "")) for number in re.findall(r"[\d,]*\d\.?\d*", row.split("|", 3)[3])]
         low, high = figures["interval95"]
         expected = [figures["n"], figures["top1"], low, high, figures["balanced_accuracy"], figures["macro_f1"]]
         assert stated == [*expected, figures["ece"]]

@@ -127,9 +127,18 @@ def test_faults_keep_their_kind(recognizer, tmp_path):
 
 def test_a_model_that_was_not_framed_for_a_detector_is_refused():
     model = StubModel()
+    model.card.framing["yunet"]["scale"] = 1.3
     del model.card.framing["haar"]
     with pytest.raises(ModelError, match="'stub' does not say how to frame a face that 'haar' finds"):
         Recognizer(model, detector="haar")
+
+
+def test_a_model_framed_for_fer2013_takes_a_detector_that_its_card_does_not_name():
+    newer, older = StubModel(), StubModel()
+    del older.card.framing["haar"]
+    expected, found = (Recognizer(model, detector="haar").predict(PORTRAIT) for model in (newer, older))
+    assert found.faces
+    assert found == expected
 
 
 def test_public_names_are_there_and_listed():

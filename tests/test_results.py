@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from mien.results import Box, Face, Frame
+from mien.results import COLUMNS, Box, Face, Frame, Quality
 
 SCORES = {"probabilities": {"angry": 0.1, "happy": 0.65, "sad": 0.25}, "other": {"a": 0.3, "b": 0.7}}
 
@@ -42,6 +42,11 @@ def test_results_cannot_be_changed(frame):
 
 
 def test_results_travel_between_processes(frame):
+    quality = Quality(30.0, 0.9, 0.1, -3.0, 0.7)
+    faces = tuple(
+        dataclasses.replace(f, quality=quality, track=3, smoothed={"a": 1.0}, threshold=0.5) for f in frame.faces
+    )
+    frame = dataclasses.replace(frame, faces=faces, index=4, time=0.2)
     again = pickle.loads(pickle.dumps(frame))
     assert again == frame
     assert copy.deepcopy(frame) == frame
@@ -56,8 +61,12 @@ def test_the_dict_is_json(frame):
         "box": [10, 21, 30, 40],
         "confidence": 0.9877,
         "landmarks": [[1.0, 2.0], [3.0, 4.0]],
+        "quality": None,
+        "track": None,
         "expression": "happy",
         "probability": 0.65,
+        "smoothed": None,
+        "smoothed_expression": None,
         "outputs": SCORES,
     }
     assert document["faces"][1]["confidence"] is None
@@ -69,4 +78,29 @@ def test_rows_are_flat_and_numbered_from_one(frame):
     assert second["face"] == 2
     assert (first["x"], first["y"], first["width"], first["height"]) == (10, 21, 30, 40)
     assert first["happy"] == 0.65
-    assert dataclasses.replace(frame, faces=()).to_rows() == []
+    assert list(first) == [*COLUMNS, "angry", "happy", "sad"]
+
+
+def test_a_picture_without_faces_has_a_row_that_says_so(frame):
+    (row,) = dataclasses.replace(frame, faces=(), index=7, time=0.28).to_rows()
+    assert row == dict.fromkeys(COLUMNS) | {"source": "a.jpg", "frame": 7, "time": 0.28}
+    (failed,) = Frame("b.jpg", 0, 0, (), "yunet", "default 1", error="damaged").to_rows()
+    assert failed["error"] == "damaged"
+
+
+def test_below_the_threshold_the_answer_is_unsure():
+    scores = {"happy": 0.6, "sad": 0.4}
+    assert Face(Box(0, 0, 1, 1), None, {"p": scores}, threshold=0.6).expression == "happy"
+    face = Face(Box(0, 0, 1, 1), None, {"p": scores}, threshold=0.7, smoothed={"happy": 0.1, "sad": 0.9})
+    assert (face.expression, face.probability) == ("unsure", 0.6)
+    assert face.smoothed_expression == "sad"
+    assert face.steadiest == ("sad", 0.9)
+    assert face.to_row()["expression"] == "unsure"
+    assert Face(Box(0, 0, 1, 1), None, {"p": scores}).smoothed_expression is None
+
+
+def test_overlap_is_symmetric_and_zero_where_boxes_only_touch():
+    one, other = Box(0, 0, 10, 10), Box(5, 0, 10, 20)
+    assert one.overlap(other) == other.overlap(one) == pytest.approx(50 / 250)
+    assert one.overlap(one) == 1
+    assert one.overlap(Box(10, 0, 5, 5)) == 0

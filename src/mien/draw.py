@@ -103,17 +103,19 @@ class _Canvas:
         edges, radius = _edges(box), max(2, round(box.width / 24))
         # A dark line around the coloured one keeps it visible on skin and sky of the same colour.
         self._draw.rounded_rectangle(_grown(edges, 1), radius + 1, outline=(0, 0, 0, 160), width=sizes.line + 2)
-        self._draw.rounded_rectangle(edges, radius, outline=_colour(face.expression), width=sizes.line)
+        self._draw.rounded_rectangle(edges, radius, outline=_colour(face.steadiest[0]), width=sizes.line)
 
     def _label(self, face: Face, box: Box, sizes: _Sizes) -> None:
-        text = f"{face.expression} {face.probability:.0%}"
+        label, probability = face.steadiest
+        number = "" if face.track is None else f"{face.track} "
+        text = f"{number}{label} {probability:.0%}"
         font = _font(sizes.text)
         width, height = font.getlength(text) + 2 * sizes.gap, sizes.text + 2 * sizes.gap
         left, top, _, bottom = _edges(box)
         places = [(left, top - height), (left, bottom)]
         spot = self._free(places, width, height) or self._inside(left, top - height, width, height)
         self._taken.append(spot)
-        colour = _colour(face.expression)
+        colour = _colour(label)
         self._draw.rounded_rectangle(spot, sizes.gap, fill=colour)
         middle = (spot[0] + sizes.gap, (spot[1] + spot[3]) / 2)
         self._draw.text(middle, text, font=font, fill=_ink_on(colour), anchor="lm")
@@ -121,7 +123,7 @@ class _Canvas:
     def _chart(self, face: Face, box: Box, size: int) -> bool:
         """Draw the chart in letters of this size beside the face; False: there is no room for it."""
         font, gap, row = _font(size), round(size * 0.4), round(size * 1.35)
-        scores = list(face.probabilities.items())
+        scores = list((face.smoothed or face.probabilities).items())
         names = max(font.getlength(label) for label, _ in scores)
         share = font.getlength("100%")
         bar = size * 5

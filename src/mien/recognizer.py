@@ -1,22 +1,60 @@
 """Find the faces of a picture, frame them as the model knows faces, score them: the class most users meet.
 
-Owns the order of these steps. Refuses to do any of them itself: ``faces`` reads, finds and crops, ``models``
-scores, ``results`` holds what comes out.
+Owns the order of these steps, for single pictures and for whatever a source yields. Refuses to do any of them itself:
+``faces`` reads, finds, follows and crops, ``models`` scores, ``smoothing`` steadies, ``results`` holds what comes out.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mien.errors import ModelError
+from mien.faces import quality, sources
 from mien.faces.crop import Framing, crop
-from mien.faces.detect import build
+from mien.faces.detect import Detection, build
+from mien.faces.follow import Follower
 from mien.faces.images import Color, Picture, read
+from mien.faces.shot import Shot
+from mien.faces.sources import Reading, Source
 from mien.models import Model, load
 from mien.results import Face, Frame
+from mien.smoothing import Smoother
+
+# Frames whose faces are scored together: enough that the model works in batches, few enough that rows come soon and
+# that large pictures, which wait with their pixels, do not fill the memory.
+_TOGETHER, _TOGETHER_PIXELS = 8, 2**24
+
+
+@dataclass(frozen=True)
+class Following:
+    """How faces are followed through a video.
+
+    Attributes:
+        track: number the persons and look around known faces; else each frame is searched for itself.
+        interval: whole frames are searched each so many-th time, see :class:`mien.faces.follow.Follower`.
+        smooth: seconds over which probabilities are averaged per person; 0: not at all.
+    """
+
+    track: bool = True
+    interval: int = 5
+    smooth: float = 0.4
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A picture whose faces were found but not yet scored."""
+
+    shot: Shot
+    found: list[Detection]
+    tracks: list[int | None]
+    crops: list[NDArray[np.uint8]]
 
 
 class Recognizer:
@@ -24,9 +62,15 @@ class Recognizer:
 
     Args:
         model: the name of an installed model, the path of a model file, or a loaded one; None: the default.
-        detector: "yunet", "haar" (Viola-Jones), "none" (the whole picture is one face), or "auto": YuNet,
-            whose file is downloaded at first use, or else Viola-Jones.
+        detector: "yunet", "haar" (Viola-Jones), "none" (the whole picture is one face), "mediapipe" or "mtcnn", which
+            need more installed (docs/faces.md), or "auto": YuNet, whose file is downloaded at first use, or else
+            Viola-Jones.
         threads: processor threads that score the faces of one picture; None: all cores.
+        align: turn faces upright by the line through their eyes before they are scored, where the detector sees eyes.
+        min_size: faces smaller than this many pixels a side are left out.
+        provider: what computes: "cpu", or "cuda", "coreml", "directml", "openvino" where ONNX Runtime has them.
+        error_rate: answer ``unsure`` where the model is less sure than it must be for this share of wrong answers
+            among those it gives; the model's card says for which rates it knows; None: always answer.
 
     Attributes:
         model: the loaded model; ``model.card`` says what it is.
@@ -34,9 +78,11 @@ class Recognizer:
         notice: what you should know about it, as that the better detector could not be had; None: nothing.
 
     Raises:
-        ModelError: there is no such model, it is damaged, or it was not framed for this detector.
+        ModelError: there is no such model, it is damaged, was not framed for this detector, or does not know how sure
+            it must be for this error rate.
         DetectorError: there is no such detector, or this OpenCV cannot run it.
-        DownloadError: "yunet" was asked for by name and its file cannot be had.
+        DownloadError: "yunet" or "mediapipe" was asked for by name and its file cannot be had.
+        MissingExtraError: "mediapipe" or "mtcnn" was asked for and what it needs is not installed.
     """
 
     def __init__(
@@ -44,19 +90,27 @@ class Recognizer:
         model: str | Path | Model | None = None,
         detector: str = "auto",
         threads: int | None = None,
+        *,
+        align: bool = False,
+        min_size: float = 0.0,
+        error_rate: float | None = None,
+        provider: str = "cpu",
     ) -> None:
         if model is None or isinstance(model, (str, Path)):
-            model = load(model, threads=threads)
+            model = load(model, threads=threads, provider=provider)
         self.model = model
         self.detector = build(detector)
         self.notice = self.detector.notice
         card = self.model.card
-        if self.detector.name not in card.framing:
+        framing = Framing.of(card.framing, self.detector.name)
+        if framing is None:
             raise ModelError(
                 f"the model {card.name!r} does not say how to frame a face that {self.detector.name!r} finds,"
                 f" only {', '.join(card.framing) or 'nothing'}"
             )
-        self._framing = Framing.from_dict(card.framing[self.detector.name])
+        self._framing = framing
+        self._align, self._min_size = align, min_size
+        self._threshold = 0.0 if error_rate is None else card.threshold(error_rate)
 
     def predict(self, picture: Picture, color: Color | None = None) -> Frame:
         """Read the expressions of all faces in one picture.
@@ -72,23 +126,123 @@ class Recognizer:
             PictureError: the picture cannot be read, or is of the wrong shape or type.
         """
         pixels = read(picture, color=color)
+        source = os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else None
+        seen = self._see(Shot(source, pixels), None)
+        return self._scored([seen])[0]
+
+    def stream(
+        self, source: Source, *, reading: Reading | None = None, following: Following | None = None
+    ) -> Iterator[Frame]:
+        """Read any source, picture by picture, in constant memory.
+
+        Args:
+            source: a path, folder, pattern, archive, address, video or camera as text (``mien.faces.sources``), a
+                picture, or any iterable of these.
+            reading: which part of videos, which addresses, which channel order.
+            following: how faces are followed through videos.
+
+        Yields:
+            A frame for each picture in order; for what could not be read, one with its ``error``.
+        """
+        for _, frame in self.read(sources.shots(source, reading), following):
+            yield frame
+
+    def read(self, shots: Iterable[Shot], following: Following | None = None) -> Iterator[tuple[Shot, Frame]]:
+        """As :meth:`stream`, of shots, each with its pixels for whoever wants to draw on them."""
+        following = following or Following()
+        waiting: list[_Seen] = []
+        clip: tuple[str | None, Follower, Smoother | None] | None = None
+        steady: Smoother | None = None
+        previous, size = -1, 0
+        for shot in shots:
+            if shot.index is None:
+                clip = None
+            elif clip is None or clip[0] != shot.source or shot.index <= previous:
+                yield from self._finish(waiting, steady)
+                steady = Smoother(following.smooth) if following.smooth > 0 and following.track else None
+                clip = (shot.source, Follower(self.detector, interval=following.interval), steady)
+            previous = -1 if shot.index is None else shot.index
+            waiting.append(self._see(shot, clip[1] if clip and following.track else None))
+            size += 0 if shot.pixels is None else shot.pixels.shape[0] * shot.pixels.shape[1]
+            if shot.live or len(waiting) == _TOGETHER or size > _TOGETHER_PIXELS:
+                size = 0
+                yield from self._finish(waiting, steady)
+        yield from self._finish(waiting, steady)
+
+    def _see(self, shot: Shot, follower: Follower | None) -> _Seen:
+        """Find and cut out the faces of a picture."""
+        pixels = shot.pixels
+        if pixels is None:
+            return _Seen(shot, [], [], [])
+        pairs: list[tuple[Detection, int | None]] = (
+            [*follower.update(pixels, shot.time or 0.0)]
+            if follower
+            else [(one, None) for one in self.detector.detect(pixels)]
+        )
+        pairs = [(one, track) for one, track in pairs if one.box.width * one.box.height >= self._min_size**2]
         card = self.model.card
-        found = self.detector.detect(pixels)
-        faces: list[Face] = []
-        if found:
-            crops = [crop(pixels, one.box, self._framing, card.width, card.height) for one in found]
-            scores = self.model.score(np.stack(crops))
-            for index, one in enumerate(found):
+        crops = [
+            crop(
+                pixels,
+                one.box,
+                self._framing,
+                card.width,
+                card.height,
+                roll=quality.roll_of(one.landmarks) if self._align else 0.0,
+            )
+            for one, _ in pairs
+        ]
+        return _Seen(shot, [one for one, _ in pairs], [track for _, track in pairs], crops)
+
+    def _finish(self, waiting: list[_Seen], steady: Smoother | None) -> Iterator[tuple[Shot, Frame]]:
+        """Score what waits, and empty it."""
+        seen = list(waiting)
+        waiting.clear()
+        for one, frame in zip(seen, self._scored(seen), strict=True):
+            yield one.shot, frame if steady is None else _steadied(frame, steady)
+
+    def _scored(self, seen: list[_Seen]) -> list[Frame]:
+        """Frames of pictures whose faces are cut out, all of them scored together."""
+        card = self.model.card
+        crops = [one for picture in seen for one in picture.crops]
+        scores = self.model.score(np.stack(crops)) if crops else {}
+        numbers = count()
+        frames: list[Frame] = []
+        for picture in seen:
+            faces: list[Face] = []
+            for one, track, pixels in zip(picture.found, picture.tracks, picture.crops, strict=True):
+                index = next(numbers)
                 outputs = {
                     name: dict(zip(output.labels, scores[name][index].tolist(), strict=True))
                     for name, output in card.outputs.items()
                 }
-                faces.append(Face(one.box, one.confidence, outputs, one.landmarks))
-        return Frame(
-            source=os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else None,
-            width=pixels.shape[1],
-            height=pixels.shape[0],
-            faces=tuple(faces),
-            detector=self.detector.name,
-            model=f"{card.name} {card.version}",
-        )
+                measured = quality.measure(one, pixels)
+                faces.append(
+                    Face(one.box, one.confidence, outputs, one.landmarks, measured, track, None, self._threshold)
+                )
+            shot = picture.shot
+            height, width = (0, 0) if shot.pixels is None else shot.pixels.shape[:2]
+            frames.append(
+                Frame(
+                    source=shot.source,
+                    width=width,
+                    height=height,
+                    faces=tuple(faces),
+                    detector=self.detector.name,
+                    model=f"{card.name} {card.version}",
+                    index=shot.index,
+                    time=shot.time,
+                    error=None if shot.error is None else str(shot.error),
+                )
+            )
+        return frames
+
+
+def _steadied(frame: Frame, steady: Smoother) -> Frame:
+    """The frame with each person's probabilities averaged over the last moments."""
+    at = frame.time or 0.0
+    faces = tuple(
+        face if face.track is None else replace(face, smoothed=steady.update(face.track, at, face.probabilities))
+        for face in frame.faces
+    )
+    return replace(frame, faces=faces)

@@ -1,6 +1,6 @@
 """What recognition returns: frozen, plain, the same shape whatever went in.
 
-Owns ``Box``, ``Face`` and ``Frame`` and their forms as dict and table rows. Refuses to know pictures,
+Owns ``Box``, ``Quality``, ``Face`` and ``Frame`` and their forms as dict and table rows. Refuses to know pictures,
 detectors and models.
 """
 
@@ -9,6 +9,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+
+#: What :attr:`Face.expression` is where the model is less sure than its user asked for.
+UNSURE = "unsure"
+
+#: The columns of :meth:`Frame.to_rows`; each of the model's labels follows as a column of its own.
+COLUMNS = (
+    "source",
+    "frame",
+    "time",
+    "face",
+    "track",
+    "x",
+    "y",
+    "width",
+    "height",
+    "confidence",
+    "quality",
+    "expression",
+    "probability",
+    "smoothed",
+    "smoothed_probability",
+    "error",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +47,48 @@ class Box:
         """``[x, y, width, height]``, rounded to whole pixels."""
         return [round(self.x), round(self.y), round(self.width), round(self.height)]
 
+    def overlap(self, other: Box) -> float:
+        """Intersection over union with another box, 0-1.
+
+        >>> Box(0, 0, 2, 2).overlap(Box(1, 0, 2, 2))
+        0.3333333333333333
+        """
+        width = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
+        height = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
+        if width <= 0 or height <= 0:
+            return 0.0
+        shared = width * height
+        return shared / (self.width * self.height + other.width * other.height - shared)
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What a face can be read from; see :mod:`mien.faces.quality` for how it is measured.
+
+    Attributes:
+        size: pixels of the picture a side of the face, the root of the box's width times height.
+        sharpness: 0 (no edge at all) to 1 (as sharp as the crops that models are trained on, or sharper).
+        yaw: how far the head is turned, -1 to 1: 0 looks ahead, above 0 to the picture's right; None without landmarks.
+        roll: degrees by which the line through the eyes falls to the right; None without landmarks.
+        score: all of it in one number, 0-1; a rule of thumb, no probability.
+    """
+
+    size: float
+    sharpness: float
+    yaw: float | None
+    roll: float | None
+    score: float
+
+    def to_dict(self) -> dict[str, float | None]:
+        """A plain dict, ready for JSON."""
+        return {
+            "size": round(self.size, 1),
+            "sharpness": round(self.sharpness, 3),
+            "yaw": None if self.yaw is None else round(self.yaw, 3),
+            "roll": None if self.roll is None else round(self.roll, 1),
+            "score": round(self.score, 3),
+        }
+
 
 @dataclass(frozen=True)
 class Face:
@@ -35,21 +100,33 @@ class Face:
         outputs: the model's named outputs, each a mapping from expression to probability (0-1, summing to 1).
             They are copied and cannot be changed.
         landmarks: eyes, nose and mouth corners as (x, y) pixels, where the detector gives them.
+        quality: what the face can be read from; None where it was not measured.
+        track: the number of the person in a video, counted from 1; None in single pictures.
+        smoothed: the first output averaged over the person's last moments; None where that was not asked for.
+        threshold: the least probability that counts as an answer; below it the expression is ``unsure``.
     """
 
     box: Box
     confidence: float | None
     outputs: Mapping[str, Mapping[str, float]]
     landmarks: tuple[tuple[float, float], ...] = ()
+    quality: Quality | None = None
+    track: int | None = None
+    smoothed: Mapping[str, float] | None = None
+    threshold: float = 0.0
 
     def __post_init__(self) -> None:
         frozen = {name: MappingProxyType(dict(scores)) for name, scores in self.outputs.items()}
         object.__setattr__(self, "outputs", MappingProxyType(frozen))
+        if self.smoothed is not None:
+            object.__setattr__(self, "smoothed", MappingProxyType(dict(self.smoothed)))
 
     def __reduce__(self) -> tuple[type[Face], tuple[object, ...]]:
         """Read-only views cannot be pickled; plain dicts can, and are frozen again on arrival."""
         outputs = {name: dict(scores) for name, scores in self.outputs.items()}
-        return Face, (self.box, self.confidence, outputs, self.landmarks)
+        smoothed = None if self.smoothed is None else dict(self.smoothed)
+        rest = (self.landmarks, self.quality, self.track, smoothed, self.threshold)
+        return Face, (self.box, self.confidence, outputs, *rest)
 
     @property
     def probabilities(self) -> Mapping[str, float]:
@@ -58,13 +135,24 @@ class Face:
 
     @property
     def expression(self) -> str:
-        """The most probable expression."""
-        return max(self.probabilities.items(), key=lambda item: item[1])[0]
+        """The most probable expression, or ``unsure`` where its probability is below ``threshold``."""
+        return self._answer(self.probabilities)
 
     @property
     def probability(self) -> float:
-        """The probability of ``expression``, 0-1."""
+        """The largest probability, 0-1."""
         return max(self.probabilities.values())
+
+    @property
+    def smoothed_expression(self) -> str | None:
+        """As ``expression``, of ``smoothed``; None without it."""
+        return None if self.smoothed is None else self._answer(self.smoothed)
+
+    @property
+    def steadiest(self) -> tuple[str, float]:
+        """Expression and probability to show: smoothed where there is that, of this moment where not."""
+        scores = self.probabilities if self.smoothed is None else self.smoothed
+        return self._answer(scores), max(scores.values())
 
     def top(self, count: int = 3) -> list[tuple[str, float]]:
         """The ``count`` most probable expressions with their probabilities, best first."""
@@ -76,13 +164,38 @@ class Face:
             "box": self.box.to_list(),
             "confidence": None if self.confidence is None else round(self.confidence, 4),
             "landmarks": [[round(x, 1), round(y, 1)] for x, y in self.landmarks],
+            "quality": None if self.quality is None else self.quality.to_dict(),
+            "track": self.track,
             "expression": self.expression,
             "probability": round(self.probability, 4),
-            "outputs": {
-                name: {label: round(value, 4) for label, value in scores.items()}
-                for name, scores in self.outputs.items()
-            },
+            "smoothed": None if self.smoothed is None else _rounded(self.smoothed),
+            "smoothed_expression": self.smoothed_expression,
+            "outputs": {name: _rounded(scores) for name, scores in self.outputs.items()},
         }
+
+    def to_row(self) -> dict[str, object]:
+        """A flat dict with those of :data:`COLUMNS` that belong to a face, and each expression's probability."""
+        x, y, width, height = self.box.to_list()
+        label, probability = self.steadiest
+        steady = self.smoothed is not None
+        return {
+            "track": self.track,
+            "x": x,
+            "y": y,
+            "width": width,
+            "height": height,
+            "confidence": None if self.confidence is None else round(self.confidence, 4),
+            "quality": None if self.quality is None else round(self.quality.score, 3),
+            "expression": self.expression,
+            "probability": round(self.probability, 4),
+            "smoothed": label if steady else None,
+            "smoothed_probability": round(probability, 4) if steady else None,
+            **_rounded(self.probabilities),
+        }
+
+    def _answer(self, scores: Mapping[str, float]) -> str:
+        label, probability = max(scores.items(), key=lambda item: item[1])
+        return label if probability >= self.threshold else UNSURE
 
 
 @dataclass(frozen=True)
@@ -90,11 +203,14 @@ class Frame:
     """One picture and the faces found in it, from left to right; no face is an empty tuple, not an error.
 
     Attributes:
-        source: where the picture came from (a path), or None.
-        width, height: pixels of the picture as it is looked at.
+        source: where the picture came from (a path, an address), or None.
+        width, height: pixels of the picture as it is looked at; 0 where it could not be read.
         faces: the faces found, ordered by their left edge.
         detector: the name of the face detector that looked.
         model: the name and version of the model that scored.
+        index: the number of the frame in its video or stream, counted from 0; None in single pictures.
+        time: seconds since the video or stream began; None in single pictures.
+        error: why the picture could not be read; None where it could.
     """
 
     source: str | None
@@ -103,38 +219,39 @@ class Frame:
     faces: tuple[Face, ...]
     detector: str
     model: str
+    index: int | None = None
+    time: float | None = None
+    error: str | None = None
 
     def to_dict(self) -> dict[str, object]:
         """A plain dict, ready for JSON."""
         return {
             "source": self.source,
+            "frame": self.index,
+            "time": None if self.time is None else round(self.time, 4),
             "width": self.width,
             "height": self.height,
             "detector": self.detector,
             "model": self.model,
             "faces": [face.to_dict() for face in self.faces],
+            "error": self.error,
         }
 
     def to_rows(self) -> list[dict[str, object]]:
-        """One flat dict per face, ready for CSV; no face, no row.
+        """Flat dicts, ready for a table: one per face, or a single one where there is none.
 
-        Keys: source, face (counted from 1), x, y, width, height, confidence, expression, probability, and each
-        expression with its probability.
+        Keys are those of :data:`COLUMNS`, then each expression with its probability. In the row of a picture without
+        faces all that belongs to a face is None, and ``error`` says whether it could be read.
         """
-        rows: list[dict[str, object]] = []
-        for number, face in enumerate(self.faces, start=1):
-            x, y, width, height = face.box.to_list()
-            row: dict[str, object] = {
-                "source": self.source,
-                "face": number,
-                "x": x,
-                "y": y,
-                "width": width,
-                "height": height,
-                "confidence": None if face.confidence is None else round(face.confidence, 4),
-                "expression": face.expression,
-                "probability": round(face.probability, 4),
-            }
-            row.update((label, round(value, 4)) for label, value in face.probabilities.items())
-            rows.append(row)
-        return rows
+        bare: dict[str, object] = {
+            **dict.fromkeys(COLUMNS),
+            "source": self.source,
+            "frame": self.index,
+            "time": None if self.time is None else round(self.time, 4),
+            "error": self.error,
+        }
+        return [bare | {"face": number} | face.to_row() for number, face in enumerate(self.faces, start=1)] or [bare]
+
+
+def _rounded(scores: Mapping[str, float]) -> dict[str, float]:
+    return {label: round(value, 4) for label, value in scores.items()}

@@ -21,7 +21,7 @@ def offline(monkeypatch, tmp_path):
     monkeypatch.setenv("MIEN_OFFLINE", "1")
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(recognizer, "load", lambda model, threads=None: StubModel())
+    monkeypatch.setattr(recognizer, "load", lambda model, **_: StubModel())
 
 
 @pytest.fixture
@@ -101,19 +101,26 @@ def test_no_face_is_said_and_is_no_failure(run, photos):
 def test_one_bad_file_is_reported_and_the_rest_go_on(run, photos):
     code, out, err = run(photos, photos / "none.jpg", "--json", "--detector", "haar")
     assert code == 1
-    assert len(json.loads(out)) == 2
+    frames = json.loads(out)
+    assert [Path(frame["source"]).name for frame in frames] == ["blank.png", "portrait.jpg", "text.jpg", "none.jpg"]
+    assert [frame["error"] is None for frame in frames] == [True, True, False, False]
     text, none = err.splitlines()
+    assert [f"mien: {frame['error']}" for frame in frames[2:]] == [text, none]
     assert text.startswith(f"mien: {photos / 'text.jpg'}: not a picture")
     assert none == f"mien: {photos / 'none.jpg'}: no such file"
 
 
-@pytest.mark.parametrize(("form", "expected"), [((), ""), (("--json",), "[]\n")])
-def test_when_all_fail_the_exit_code_is_2(run, photos, tmp_path, form, expected):
+def test_when_all_fail_the_exit_code_is_2(run, photos, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
-    code, out, err = run(photos / "text.jpg", empty, "--detector", "haar", *form)
-    assert (code, out) == (2, expected)
+    code, out, err = run(photos / "text.jpg", empty, "--detector", "haar")
+    assert (code, out) == (2, "")
     assert f"mien: {empty}: no pictures in this folder" in err.splitlines()
+    code, out, _ = run(photos / "text.jpg", empty, "--detector", "haar", "--csv")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert code == 2
+    assert [row["source"] for row in rows] == [str(photos / "text.jpg"), str(empty)]
+    assert all(row["error"] and not row["face"] for row in rows)
 
 
 def test_wrong_use_is_one_line_without_traceback(run):

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from mien.errors import PictureError
 from mien.faces.crop import FER2013_FRAMING, Framing, crop, resize
+from mien.faces.detect import DETECTORS
 from mien.results import Box
 
 
@@ -19,6 +20,19 @@ def test_framing_goes_to_a_card_and_back():
     framing = Framing(1.1, 0.02, -0.03)
     assert framing.to_dict() == {"scale": 1.1, "dx": 0.02, "dy": -0.03}
     assert Framing.from_dict(framing.to_dict() | {"faces": 1000}) == framing
+
+
+def test_a_card_need_not_name_every_detector():
+    card = {name: FER2013_FRAMING[name].to_dict() for name in ("yunet", "haar", "none")}
+    assert Framing.of(card, "haar") == FER2013_FRAMING["haar"]
+    assert Framing.of(card, "mediapipe") == FER2013_FRAMING["mediapipe"]
+    assert Framing.of(card | {"dlib": {"scale": 2, "dx": 0, "dy": 0}}, "mtcnn") == FER2013_FRAMING["mtcnn"]
+    assert Framing.of(card, "dlib") is None
+    other = {"scale": 1.2, "dx": 0.0, "dy": 0.0}
+    assert Framing.of(card | {"mediapipe": other}, "mediapipe") == Framing(1.2)
+    assert Framing.of(card | {"haar": other}, "mediapipe") is None
+    assert Framing.of({"none": card["none"]}, "mediapipe") is None
+    assert Framing.of({}, "mediapipe") is None
 
 
 def test_the_whole_picture_of_a_face_is_the_face(gradient):
@@ -72,10 +86,9 @@ def test_resizing_averages_to_shrink_and_leaves_the_right_size_alone(gradient):
 
 def test_the_measured_framings_are_near_what_a_detectors_box_is():
     """Guards against a swapped sign or an inverted ratio in the constants."""
-    assert set(FER2013_FRAMING) == {"yunet", "haar", "none"}
+    assert set(FER2013_FRAMING) == {*DETECTORS} - {"auto"}
     assert FER2013_FRAMING["none"] == Framing()
-    for name in ("yunet", "haar"):
-        framing = FER2013_FRAMING[name]
+    for framing in FER2013_FRAMING.values():
         assert 0.8 < framing.scale < 1.3
         assert abs(framing.dx) < 0.05
         assert abs(framing.dy) < 0.1

@@ -124,5 +124,5 @@ def test_a_file_that_is_no_network_is_a_detector_error(tmp_path):
 
 
 def test_unknown_names_are_answered_with_the_known_ones():
-    with pytest.raises(DetectorError, match="mtcnn.*" + ", ".join(DETECTORS)):
-        build("mtcnn")
+    with pytest.raises(DetectorError, match="retinaface.*" + ", ".join(DETECTORS)):
+        build("retinaface")

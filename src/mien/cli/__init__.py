@@ -10,7 +10,23 @@ import sys
 
 import typer
 
-from mien.cli import compare, data, ensemble, evaluate, export, models, predict, recipes, report, sheet, train, tune
+from mien.cli import (
+    batch,
+    bench,
+    compare,
+    data,
+    ensemble,
+    evaluate,
+    export,
+    models,
+    predict,
+    recipes,
+    report,
+    sheet,
+    train,
+    tune,
+    watch,
+)
 from mien.errors import MienError
 
 app = typer.Typer(
@@ -22,6 +38,9 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.command("predict")(predict.predict)
+app.command("batch")(batch.batch)
+app.command("watch")(watch.watch)
+app.command("bench")(bench.bench)
 app.add_typer(recipes.app, name="recipes")
 app.command("train")(train.train)
 app.command("tune")(tune.tune)

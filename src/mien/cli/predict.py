@@ -1,166 +1,160 @@
-"""``mien predict``: the expressions in pictures, as a table, JSON, CSV, or drawn onto copies of them.
+"""``mien predict``: the expressions in pictures, videos and cameras, as tables, and drawn onto copies of them.
 
-What was found goes to stdout, and nothing else does; notices, faults and where copies were put go to stderr.
+What was found goes to stdout or a file; notices, faults and where files were put go to stderr.
 """
 
 from __future__ import annotations
 
-import csv
 import io
-import json
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from mien.errors import MienError, PictureError
+from mien.cli.predict_copies import Copies
+from mien.cli.predict_printing import printer
+from mien.errors import MienError
 
-if TYPE_CHECKING:
-    from mien.results import Face, Frame
+_VIDEO, _FACES = "Videos, cameras and addresses", "Faces"
 
 
 def predict(
-    paths: Annotated[list[Path], typer.Argument(help="Pictures, and folders of pictures.", show_default=False)],
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="Pictures, videos, folders, patterns, archives, https:// and rtsp:// addresses, camera:0, or - for a"
+            " picture on standard input.",
+            show_default=False,
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array, one object a picture.")] = False,
+    as_lines: Annotated[bool, typer.Option("--jsonl", help="Print JSON Lines, one object a picture.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one line a face.")] = False,
-    annotate: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Put copies with the results drawn on them here.")
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write a table: .csv, .json, .jsonl or .parquet.")
     ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with the .csv or .jsonl that an interrupted run left.")] = False,
+    annotate: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Put copies with the results drawn on them in this folder.")
+    ] = None,
+    summary: Annotated[
+        Path | None, typer.Option(help="Write JSON: time per expression and transitions, for each person and clip.")
+    ] = None,
+    timeline: Annotated[Path | None, typer.Option(help="Plot each person's expressions over time: .png, .svg.")] = None,
     top: Annotated[int, typer.Option(min=1, help="How many expressions the table shows per face.")] = 3,
-    detector: Annotated[str, typer.Option(help="auto, yunet, haar, or none: the whole picture is one face.")] = "auto",
+    detector: Annotated[
+        str,
+        typer.Option(help="auto, yunet, haar, or none: the whole picture is one face.", rich_help_panel=_FACES),
+    ] = "auto",
     model: Annotated[str | None, typer.Option(help="An installed model or a model file; see mien models.")] = None,
+    provider: Annotated[str, typer.Option(help="What computes: cpu, cuda, coreml, directml or openvino.")] = "cpu",
+    align: Annotated[bool, typer.Option(help="Turn tilted faces upright first.", rich_help_panel=_FACES)] = False,
+    min_size: Annotated[
+        float, typer.Option(min=0, help="Leave out faces of fewer pixels a side.", rich_help_panel=_FACES)
+    ] = 0,
+    error_rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Answer unsure rather than be wrong in more than this share of the answers, as on validation.",
+            rich_help_panel=_FACES,
+        ),
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Take each so many-th frame.", rich_help_panel=_VIDEO)] = 1,
+    start: Annotated[float, typer.Option(min=0, help="Second to start at.", rich_help_panel=_VIDEO)] = 0,
+    end: Annotated[float | None, typer.Option(help="Second to end at.", rich_help_panel=_VIDEO)] = None,
+    track: Annotated[bool, typer.Option(help="Follow faces and number them.", rich_help_panel=_VIDEO)] = True,
+    smooth: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds that probabilities are averaged over; 0: off.", rich_help_panel=_VIDEO),
+    ] = 0.4,
+    seconds: Annotated[
+        float | None, typer.Option(help="Leave cameras and streams after so long.", rich_help_panel=_VIDEO)
+    ] = None,
+    private: Annotated[
+        bool, typer.Option(help="Allow http and addresses of private networks.", rich_help_panel=_VIDEO)
+    ] = False,
 ) -> None:
-    """Read the expressions of the faces in pictures.
+    """Read the expressions of the faces in pictures, videos and cameras.
 
     Exit code 0: all read, with or without faces; 1: some could not be read; 2: none could.
     """
-    if as_json and as_csv:
-        raise typer.BadParameter("--json and --csv exclude each other")
-    from mien.recognizer import Recognizer
+    forms = [name for name, on in (("json", as_json), ("jsonl", as_lines), ("csv", as_csv)) if on]
+    if len(forms) > 1:
+        raise typer.BadParameter(f"--{forms[0]} and --{forms[1]} exclude each other")
+    if resume and not output:
+        raise typer.BadParameter("--resume goes with --output")
+    from mien.faces.sources import Reading, shots
+    from mien.output import File
+    from mien.recognizer import Following, Recognizer
+    from mien.summary import Summary
+    from mien.timeline import SUFFIXES, Timeline
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be valid text
-    recognizer = Recognizer(model, detector=detector)
+    _check_parents(output, summary, timeline)
+    if timeline and timeline.suffix.lower() not in SUFFIXES:
+        raise MienError(f"{timeline}: a timeline is drawn as {', '.join(SUFFIXES)}")
+    reading = Reading(every=every, start=start, end=end, private=private, limit=seconds)
+    recognizer = Recognizer(model, detector, align=align, min_size=min_size, error_rate=error_rate, provider=provider)
     if recognizer.notice:
         _say(f"note: {recognizer.notice}")
-    copies = _Copies(annotate, paths) if annotate else None
-    frames: list[Frame] = []
-    failed = 0
-    for found in _pictures(paths):
-        try:
-            if isinstance(found, PictureError):
-                raise found
-            frame = recognizer.predict(found)
-            frames.append(frame)
-            if copies:
-                _say(f"annotated: {copies.write(found, frame)}")
-        except MienError as error:
-            failed += 1
-            _say(str(error))
-    if as_json:
-        print(json.dumps([frame.to_dict() for frame in frames], indent=1))
-    elif as_csv:
-        _print_csv(frames, list(next(iter(recognizer.model.card.outputs.values())).labels))
-    elif frames:
-        _print_table(frames, top)
-    if failed:
-        raise typer.Exit(1 if frames else 2)
+    labels = list(next(iter(recognizer.model.card.outputs.values())).labels)
+    total, drawn = Summary(), Timeline() if timeline else None
+    form = forms[0] if forms else (None if output else "table")
+    with ExitStack() as closing, _interruptible():
+        screen = closing.enter_context(printer(form, labels, top, total))
+        # The table last, so that what is wrong with the copies is said before it is begun, and it is closed first.
+        copies = closing.enter_context(Copies(annotate, sources, start, _say)) if annotate else None
+        table = closing.enter_context(File(output, labels, resume=resume)) if output else None
+        reading = replace(reading, skip=table.done if table else frozenset[str]())
+        for shot, frame in recognizer.read(shots(sources, reading), Following(track=track, smooth=smooth)):
+            total.add(frame)
+            if frame.error is not None:
+                _say(frame.error)
+            elif copies:
+                copies.write(shot, frame)
+            if drawn:
+                drawn.add(frame)
+            screen.write(frame)
+            if table:
+                table.write(frame)
+    if summary:
+        _write_json(summary, total.to_dict())
+    if drawn and timeline:
+        drawn.save(timeline)
+    if total.failed:
+        raise typer.Exit(1 if total.failed < total.pictures else 2)
 
 
 def _say(message: str) -> None:
     print(f"mien: {message}", file=sys.stderr)
 
 
-def _pictures(paths: list[Path]) -> Iterator[Path | PictureError]:
-    """Files as they are named, folders by their pictures; a folder without any yields an error."""
-    from mien.faces.images import find_pictures
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends the reading, not the writing: what was read is kept, which is how one leaves a camera."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _say("interrupted: what was read so far is written")
 
+
+def _check_parents(*paths: Path | None) -> None:
     for path in paths:
-        if not path.is_dir():
-            yield path
-            continue
-        try:
-            found = find_pictures(path)
-        except PictureError as error:
-            yield error
-            continue
-        yield from found
-        if not found:
-            yield PictureError(f"{path}: no pictures in this folder")
+        if path and not path.parent.is_dir():
+            raise MienError(f"cannot write {path}: the folder {path.parent} does not exist")
 
 
-class _Copies:
-    """Writes annotated copies into a folder: ``photo-mien.jpg`` for ``photo.png``.
+def _write_json(path: Path, document: dict[str, object]) -> None:
+    import json
 
-    No file among this run's pictures is written over, and no two copies of one run get the same name.
-    """
-
-    def __init__(self, folder: Path, sources: list[Path]) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise MienError(f"cannot make the folder {folder}: {error.strerror}") from error
-        self._folder = folder
-        self._kept = {found.resolve() for found in _pictures(sources) if isinstance(found, Path)}
-
-    def write(self, source: Path, frame: Frame) -> Path:
-        from PIL import Image
-
-        from mien.draw import annotate
-        from mien.faces.images import read
-
-        path, number = self._folder / f"{source.stem}-mien.jpg", 2
-        while path.resolve() in self._kept:
-            path, number = self._folder / f"{source.stem}-mien-{number}.jpg", number + 1
-        self._kept.add(path.resolve())
-        try:
-            Image.fromarray(annotate(read(source), frame)).save(path, quality=92)
-        except OSError as error:
-            raise MienError(f"cannot write {path}: {error.strerror or error}") from error
-        return path
-
-
-def _print_csv(frames: list[Frame], labels: list[str]) -> None:
-    columns = [
-        "source",
-        "face",
-        "x",
-        "y",
-        "width",
-        "height",
-        "confidence",
-        "expression",
-        "probability",
-        *labels,
-    ]
-    writer = csv.DictWriter(sys.stdout, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    for frame in frames:
-        # A picture without faces keeps its line, so that it can be told from one that was not looked at.
-        writer.writerows(frame.to_rows() or [{"source": frame.source}])
-
-
-def _print_table(frames: list[Frame], top: int) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column("picture", overflow="fold")
-    table.add_column("face", justify="right")
-    table.add_column("x y w h")
-    table.add_column("expression")
-    for frame in frames:
-        source = Text(frame.source or "")
-        for number, face in enumerate(frame.faces, start=1):
-            table.add_row(source, *_cells(number, face, top))
-        if not frame.faces:
-            table.add_row(source, "-", "", "no face found")
-    Console().print(table)
-
-
-def _cells(number: int, face: Face, top: int) -> list[str]:
-    box = " ".join(str(value) for value in face.box.to_list())
-    return [str(number), box, ", ".join(f"{label} {value:.0%}" for label, value in face.top(top))]
+    try:
+        path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise MienError(f"cannot write {path}: {error.strerror or error}") from error

@@ -34,6 +34,14 @@ class Coverage:
         count = max(1, round(share * len(self.accuracy)))
         return count, float(self.accuracy[count - 1]), float(self.confidence[count - 1])
 
+    def threshold(self, error_rate: float) -> float | None:
+        """The least confidence at which as many faces as possible are answered and no more than that share is wrong.
+
+        None where not even the surest faces are right so often.
+        """
+        fitting = np.flatnonzero(self.accuracy >= 1 - error_rate)
+        return float(self.confidence[fitting[-1]]) if len(fitting) else None
+
 
 def coverage(probabilities: NDArray[np.floating], truth: NDArray[np.integer]) -> Coverage:
     """The curve of one output.

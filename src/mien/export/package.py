@@ -19,6 +19,7 @@ from torch import nn
 from mien.data.table import Table
 from mien.errors import ExportError, TrainingError
 from mien.evaluate import calibration, metrics, predictions
+from mien.evaluate.coverage import coverage
 from mien.export import gates, graph, quantise
 from mien.export.cards import Terms, describe, summary
 from mien.models import Model, Output
@@ -32,6 +33,8 @@ from mien.train.schema import Recipe
 from mien.train.scoring import score
 
 _PARITY_FACES = 512
+# Shares of wrong answers for which the card says how sure the model must be.
+_ERROR_RATES = (0.2, 0.15, 0.1, 0.05, 0.02, 0.01)
 _Logits = dict[str, NDArray[np.float32]]
 
 
@@ -235,16 +238,28 @@ def _finish(model: Model, scored: predictions.Predictions, facts: dict[str, Any]
     """The draft's bytes with the card complete: figures on validation, golden answers, what the gate found."""
     bare, card = detach(model.path.read_bytes())
     figures = {s.output: summary(metrics.measure(s)) for s in scored.scores}
+    abstain = {s.output: _thresholds(s) for s in scored.scores}
     golden = {
         name: tuple(round(float(p), 5) for p in rows[0]) for name, rows in model.score(card.golden_crop()[None]).items()
     }
     card = replace(
         card,
-        outputs={name: replace(output, metrics={"validation": figures[name]}) for name, output in card.outputs.items()},
+        outputs={
+            name: replace(output, metrics={"validation": figures[name]}, abstain=abstain[name])
+            for name, output in card.outputs.items()
+        },
         golden=replace(card.golden, probabilities=golden),
         training={**card.training, "export": facts},
     )
     return attach(bare, card)
+
+
+def _thresholds(scores: predictions.Scores) -> dict[str, float]:
+    """Error rate to the least probability that keeps it on validation, for the rates that can be kept."""
+    part = scores.labelled()
+    curve = coverage(part.probabilities, part.truth)
+    found = {f"{rate:g}": curve.threshold(rate) for rate in _ERROR_RATES}
+    return {rate: round(least, 4) for rate, least in found.items() if least is not None}
 
 
 def record_metrics(file: Path, split: str, figures: dict[str, metrics.Figures]) -> None:

@@ -1,4 +1,4 @@
-"""Faces found in a picture: YuNet, Viola-Jones, or the whole picture as one face.
+"""Faces found in a picture: YuNet, Viola-Jones, two that need more installed, or the whole picture as one face.
 
 Owns the detectors, their settings and what they need on disk. Refuses to crop and to know models.
 
@@ -8,6 +8,10 @@ Owns the detectors, their settings and what they need on disk. Refuses to crop a
 ``haar``
     Viola and Jones 2001, by the frontal-face cascade inside the OpenCV 4 wheel: offline, slower, upright and
     frontal faces only, false finds on textures.
+``mediapipe``
+    BlazeFace and a face mesh, which also stands for itself: ``landmarks``. Needs the extra ``landmarks``.
+``mtcnn``
+    A cascade of three networks: ``mtcnn``. Needs torch and ``facenet-pytorch``.
 ``none``
     The whole picture is one face.
 """
@@ -35,11 +39,12 @@ YUNET = Asset(
     size=229_738,
 )
 #: The names that :func:`build` takes.
-DETECTORS = ("auto", "yunet", "haar", "none")
+DETECTORS = ("auto", "yunet", "haar", "mediapipe", "mtcnn", "none")
 
-# Found by trying: on a photo of 3,790 px YuNet saw nothing, and of 300 faces that filled a picture of 48 px
-# it saw 229, of the same enlarged to 192 px all 300.
-_LONGEST, _SHORTEST = 800, 192
+#: Pixels that the longest side of a picture is searched at. Found by trying, as the least below: on a photo of
+#: 3,790 px YuNet saw nothing, and of 300 faces that filled a picture of 48 px it saw 229, enlarged to 192 px all 300.
+LONGEST = 800
+_SHORTEST = 192
 # Seconds "auto" waits for the server before it takes the detector that needs none.
 _PATIENCE = 5.0
 
@@ -63,8 +68,12 @@ class Detector(Protocol):
     name: str
     notice: str | None
 
-    def detect(self, picture: NDArray[np.uint8]) -> list[Detection]:
-        """The faces of an RGB uint8 (H, W, 3) picture from left to right, in its pixels."""
+    def detect(self, picture: NDArray[np.uint8], *, longest: int = LONGEST) -> list[Detection]:
+        """The faces of an RGB uint8 (H, W, 3) picture from left to right, in its pixels.
+
+        ``longest`` is the longest side in pixels that a larger picture is searched at: fewer are quicker and miss
+        small faces.
+        """
         ...
 
 
@@ -73,7 +82,8 @@ def build(name: str = "auto") -> Detector:
 
     Raises:
         DetectorError: there is no such detector, or this OpenCV cannot run it.
-        DownloadError: "yunet" was asked for by name and its file cannot be had.
+        DownloadError: "yunet" or "mediapipe" was asked for by name and its file cannot be had.
+        MissingExtraError: "mediapipe" or "mtcnn" was asked for and what it needs is not installed.
     """
     if name == "none":
         return WholePicture()
@@ -81,6 +91,14 @@ def build(name: str = "auto") -> Detector:
         return Haar()
     if name == "yunet":
         return YuNet(fetch(YUNET))
+    if name == "mediapipe":
+        from mien.faces.landmarks import MediaPipe
+
+        return MediaPipe()
+    if name == "mtcnn":
+        from mien.faces.mtcnn import Mtcnn
+
+        return Mtcnn()
     if name != "auto":
         raise DetectorError(f"no face detector is called {name!r}, only {', '.join(DETECTORS)}")
     try:
@@ -113,9 +131,9 @@ class YuNet:
         except (cv2.error, AttributeError) as error:
             raise DetectorError(f"OpenCV {cv2.__version__} cannot load {file}: {error}") from error
 
-    def detect(self, picture: NDArray[np.uint8]) -> list[Detection]:
+    def detect(self, picture: NDArray[np.uint8], *, longest: int = LONGEST) -> list[Detection]:
         """The faces of an RGB uint8 (H, W, 3) picture from left to right, in its pixels."""
-        scaled, scale_x, scale_y = _scaled(picture)
+        scaled, scale_x, scale_y = fitted(picture, longest)
         with self._lock:
             self._network.setInputSize((scaled.shape[1], scaled.shape[0]))
             rows = self._network.detect(cv2.cvtColor(scaled, cv2.COLOR_RGB2BGR))[1]
@@ -125,7 +143,7 @@ class YuNet:
             box = Box(*places[:2].ravel().tolist())
             points = tuple((x, y) for x, y in places[2:].tolist())
             found.append(Detection(box, min(max(float(row[14]), 0.0), 1.0), points))
-        return _ordered(found, picture)
+        return ordered(found, picture)
 
 
 class Haar:
@@ -149,14 +167,14 @@ class Haar:
             )
         self._cascade = cv2.CascadeClassifier(str(file))
 
-    def detect(self, picture: NDArray[np.uint8]) -> list[Detection]:
+    def detect(self, picture: NDArray[np.uint8], *, longest: int = LONGEST) -> list[Detection]:
         """The faces of an RGB uint8 (H, W, 3) picture from left to right, in its pixels."""
-        scaled, scale_x, scale_y = _scaled(picture)
+        scaled, scale_x, scale_y = fitted(picture, longest)
         grey = cv2.cvtColor(scaled, cv2.COLOR_RGB2GRAY)
         with self._lock:
             rows = self._cascade.detectMultiScale(grey, scaleFactor=1.1, minNeighbors=5, minSize=(24, 24))
         boxes = [Box(x / scale_x, y / scale_y, w / scale_x, h / scale_y) for x, y, w, h in np.asarray(rows).tolist()]
-        return _ordered([Detection(box) for box in boxes], picture)
+        return ordered([Detection(box) for box in boxes], picture)
 
 
 class WholePicture:
@@ -165,16 +183,16 @@ class WholePicture:
     name = "none"
     notice: str | None = None
 
-    def detect(self, picture: NDArray[np.uint8]) -> list[Detection]:
+    def detect(self, picture: NDArray[np.uint8], *, longest: int = LONGEST) -> list[Detection]:
         """One box, the picture's own."""
         return [Detection(Box(0.0, 0.0, float(picture.shape[1]), float(picture.shape[0])))]
 
 
-def _scaled(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float, float]:
+def fitted(picture: NDArray[np.uint8], most: int) -> tuple[NDArray[np.uint8], float, float]:
     """The picture at the size detectors work at, and how much wider and higher that is than the picture."""
     height, width = picture.shape[:2]
     longest = max(height, width)
-    scale = min(max(longest, _SHORTEST), _LONGEST) / longest
+    scale = min(max(longest, _SHORTEST), most) / longest
     if scale == 1:
         return np.ascontiguousarray(picture), 1.0, 1.0
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
@@ -183,7 +201,7 @@ def _scaled(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float, float
     return resized, size[0] / width, size[1] / height
 
 
-def _ordered(found: list[Detection], picture: NDArray[np.uint8]) -> list[Detection]:
+def ordered(found: list[Detection], picture: NDArray[np.uint8]) -> list[Detection]:
     """From left to right; finds without area, or whose centre is not in the picture, are none."""
     height, width = picture.shape[:2]
     kept = [

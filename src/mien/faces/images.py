@@ -32,6 +32,8 @@ Color: TypeAlias = Literal["rgb", "bgr"]
 
 #: A picture with more pixels is refused before it is decoded (RGB of this many takes 400 MB).
 MAX_PIXELS = 2**27
+#: A picture file with more bytes is refused; so is what has no end.
+MAX_BYTES = 2**29
 #: File names that count as pictures when a folder is listed.
 SUFFIXES = frozenset((".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"))
 
@@ -80,6 +82,8 @@ def decode(data: bytes) -> NDArray[np.uint8]:
     """
     if not data:
         raise PictureError(f"0 bytes, expected a {_KNOWN} picture")
+    if len(data) > MAX_BYTES:
+        raise PictureError(f"more than {MAX_BYTES:,} bytes, expected a {_KNOWN} picture")
     with _explained(None), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
         return _from_image(image)
 
@@ -90,8 +94,8 @@ def luma(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.rint(picture.astype(np.float32) @ weights).astype(np.uint8)
 
 
-def find_pictures(folder: Path) -> list[Path]:
-    """All picture files in a folder and the folders below it, by suffix, sorted; hidden ones left out.
+def find_pictures(folder: Path, suffixes: frozenset[str] = SUFFIXES) -> list[Path]:
+    """All files with such a suffix in a folder and the folders below it, sorted; hidden ones left out.
 
     Raises:
         PictureError: the folder, or one below it, cannot be listed.
@@ -104,14 +108,15 @@ def find_pictures(folder: Path) -> list[Path]:
     for parent, folders, files in os.walk(folder, onerror=fail):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [
-            Path(parent, name) for name in files if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+            Path(parent, name) for name in files if not name.startswith(".") and Path(name).suffix.lower() in suffixes
         ]
     return sorted(found)
 
 
 def _from_file(path: Path) -> NDArray[np.uint8]:
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except IsADirectoryError as error:
         raise PictureError(f"{path}: a folder, expected a picture file") from error
     except FileNotFoundError as error:

@@ -40,13 +40,13 @@ def find(name_or_path: str | Path | None = None) -> Path:
     raise ModelError(f"no model {name!r}, neither installed nor a file; {hint}")
 
 
-def load(name_or_path: str | Path | None = None, *, threads: int | None = None) -> Model:
+def load(name_or_path: str | Path | None = None, *, threads: int | None = None, provider: str = "cpu") -> Model:
     """Load a model: an installed one by name, a model file by path, or the default.
 
     Raises:
-        ModelError: there is no such model, or its file is damaged.
+        ModelError: there is no such model, its file is damaged, or there is no such provider.
     """
-    return Model(find(name_or_path), threads=threads)
+    return Model(find(name_or_path), threads=threads, provider=provider)
 
 
 def read_card(name_or_path: str | Path | None = None) -> Card:

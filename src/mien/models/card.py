@@ -35,6 +35,8 @@ class Output:
         label_set: what it was trained on: ``ferplus``, ``fer2013`` or a data set's own.
         temperature: that the graph divides its logits by, fitted on validation.
         bias: one number per label, added then; empty for none.
+        abstain: share of wrong answers (as text, "0.05") to the least probability that an answer must have for that,
+            chosen on validation; empty in older files.
         metrics: split to figures, as ``mien evaluate`` printed them, with n and interval.
     """
 
@@ -43,6 +45,7 @@ class Output:
     temperature: float
     metrics: Mapping[str, Any] = field(default_factory=dict)
     bias: tuple[float, ...] = ()
+    abstain: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,24 @@ class Card:
         """The golden crop: RGB uint8 (height, width, 3)."""
         raw = base64.b64decode(self.golden.rgb)
         return np.frombuffer(raw, np.uint8).reshape(self.height, self.width, 3)
+
+    def threshold(self, error_rate: float) -> float:
+        """The least probability of the first output that counts as an answer, at a share of wrong ones among those.
+
+        Taken for the largest rate the card knows that is not above ``error_rate``: rather too strict than too lax.
+
+        Raises:
+            ModelError: the card knows no rate that low.
+        """
+        known = {float(rate): least for rate, least in next(iter(self.outputs.values())).abstain.items()}
+        fitting = [rate for rate in known if rate <= error_rate]
+        if not fitting:
+            told = f"only for {', '.join(f'{rate:g}' for rate in sorted(known))}" if known else "nor for any other"
+            raise ModelError(
+                f"the model {self.name!r} does not say how sure it must be for a share of {error_rate:g} wrong answers,"
+                f" {told}; mien export fits that on validation"
+            )
+        return known[max(fitting)]
 
     def to_json(self) -> str:
         """The card as JSON."""

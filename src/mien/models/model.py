@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import onnxruntime
@@ -13,6 +15,17 @@ from mien.models.card import Card, detach
 
 _BATCH = 64
 
+#: Names of ONNX Runtime's execution providers here, and the package that brings each where the usual one lacks it.
+PROVIDERS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "cpu": ("CPUExecutionProvider", "onnxruntime"),
+        "cuda": ("CUDAExecutionProvider", "onnxruntime-gpu"),
+        "coreml": ("CoreMLExecutionProvider", "onnxruntime, on macOS"),
+        "directml": ("DmlExecutionProvider", "onnxruntime-directml, on Windows"),
+        "openvino": ("OpenVINOExecutionProvider", "onnxruntime-openvino"),
+    }
+)
+
 
 class Model:
     """One model file.
@@ -20,12 +33,13 @@ class Model:
     Args:
         path: the ``.onnx`` file.
         threads: processor threads for one batch; None lets ONNX Runtime take all cores.
+        provider: what computes, one of :data:`PROVIDERS`; what it cannot compute falls to the processor.
 
     Raises:
-        ModelError: the file is missing or damaged, or carries no valid card.
+        ModelError: the file is missing or damaged, carries no valid card, or this ONNX Runtime has no such provider.
     """
 
-    def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
+    def __init__(self, path: str | Path, *, threads: int | None = None, provider: str = "cpu") -> None:
         self.path = Path(path)
         try:
             data = self.path.read_bytes()
@@ -37,9 +51,9 @@ class Model:
         if threads is not None:
             options.intra_op_num_threads = threads
         try:
-            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(data, options, providers=_providers(provider))
         except Exception as error:  # ONNX Runtime raises many types of its own
-            raise ModelError(f"ONNX Runtime cannot load {path}: {error}") from error
+            raise ModelError(f"ONNX Runtime cannot load {path}: {_first_line(error)}") from error
         names = [output.name for output in self._session.get_outputs()]
         if names != list(self.card.outputs):
             raise ModelError(f"{path} has outputs {names}, its card names {list(self.card.outputs)}: export it again")
@@ -57,16 +71,36 @@ class Model:
 
         Raises:
             PictureError: the array is of another shape or type.
+            ModelError: ONNX Runtime fails on this graph.
         """
         if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[3] != 3:
             raise PictureError(f"crops must be RGB uint8 (N, H, W, 3), not {crops.dtype} {crops.shape}")
         if not len(crops):
             return {name: np.empty((0, len(output.labels)), np.float32) for name, output in self.card.outputs.items()}
-        parts = [
-            self._session.run(None, {"faces": np.ascontiguousarray(crops[start : start + _BATCH])})
-            for start in range(0, len(crops), _BATCH)
-        ]
+        try:
+            parts = [
+                self._session.run(None, {"faces": np.ascontiguousarray(crops[start : start + _BATCH])})
+                for start in range(0, len(crops), _BATCH)
+            ]
+        except Exception as error:  # ONNX Runtime raises many types of its own
+            raise ModelError(f"ONNX Runtime cannot run {self.path}: {_first_line(error)}") from error
         return {
             name: np.concatenate([np.asarray(part[index], np.float32) for part in parts])
             for index, name in enumerate(self.card.outputs)
         }
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _providers(name: str) -> list[str]:
+    """What ONNX Runtime is to compute with, the processor last."""
+    if name not in PROVIDERS:
+        raise ModelError(f"no provider is called {name!r}, only {', '.join(PROVIDERS)}")
+    wanted, package = PROVIDERS[name]
+    if wanted not in onnxruntime.get_available_providers():
+        raise ModelError(
+            f"this ONNX Runtime has no {wanted}; the package that brings it stands in for onnxruntime: {package}"
+        )
+    return list(dict.fromkeys((wanted, "CPUExecutionProvider")))

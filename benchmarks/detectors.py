@@ -1,0 +1,160 @@
+"""Which faces each detector sees, by their size, and how long it looks.
+
+    python benchmarks/detectors.py FER2013.parquet
+    python benchmarks/detectors.py FER2013.parquet --record benchmarks/detectors.json
+    python benchmarks/detectors.py --table benchmarks/detectors.json
+
+Training faces of FER2013, set into a larger scene as ``framing.py`` does, are put somewhere into pictures of 640x480 in
+several sizes; what is beyond the scene is its blurred edge. A face is found where the centre of a find is in the middle
+half of its frame; every other find counts as false. The time is the median of looks at docs/astronaut.jpg, one thread.
+
+``mesh`` takes the same faces as they are, 48x48, and asks the landmarker for the one in the whole picture.
+
+``--table`` prints the table of docs/faces.md. MIEN_CACHE names a folder with the detectors' files where they cannot be
+downloaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data import table as tables
+from mien.errors import MissingExtraError
+from mien.faces import images
+from mien.faces.detect import Detector, build
+from mien.results import Box
+
+PORTRAIT = Path(__file__).parents[1] / "docs" / "astronaut.jpg"
+WIDTH, HEIGHT = 640, 480
+#: Sides of the faces' frames, in percent of the picture's longer side.
+SIZES = (3, 5, 7.5, 10, 12.5, 15, 20, 30, 50)
+DETECTORS = ("yunet", "haar", "mediapipe", "mtcnn")
+LOOKS = 21
+
+
+def placed(face: NDArray[np.uint8], side: int, random: np.random.Generator) -> tuple[NDArray[np.uint8], Box]:
+    """A picture with the face (H, W) somewhere in it, ``side`` pixels a side; and the box it lies in."""
+    from framing import scene
+
+    inner, frame = scene(face)
+    scale = side / frame.width
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    inner = cv2.resize(inner, None, fx=scale, fy=scale, interpolation=how)
+    height, width = inner.shape[:2]
+    left, top = int(random.integers(0, WIDTH - width + 1)), int(random.integers(0, HEIGHT - height + 1))
+    beyond = (top, HEIGHT - height - top, left, WIDTH - width - left)
+    picture = cv2.GaussianBlur(cv2.copyMakeBorder(inner, *beyond, cv2.BORDER_REPLICATE), (0, 0), 8)
+    picture[top : top + height, left : left + width] = inner
+    return np.asarray(picture, np.uint8), Box(left + frame.x * scale, top + frame.y * scale, side, side)
+
+
+def measure(detector: Detector, faces: NDArray[np.uint8], seed: int) -> dict[str, Any]:
+    """Shares of the faces that were found by size, false finds in all pictures together, and milliseconds."""
+    found: dict[str, float] = {}
+    false = 0
+    for size in SIZES:
+        random = np.random.default_rng(seed)
+        hits = 0
+        for face in faces:
+            picture, frame = placed(face, round(size / 100 * WIDTH), random)
+            finds = detector.detect(picture)
+            right = [one for one in finds if _in_the_middle(one.box, frame)]
+            hits += bool(right)
+            false += len(finds) - len(right)
+        found[f"{size:g}"] = hits / len(faces)
+    portrait = images.read(PORTRAIT)
+    return {
+        "found": found,
+        "false": false,
+        "portrait": len(detector.detect(portrait)),
+        "ms": _milliseconds(lambda: detector.detect(portrait)),
+    }
+
+
+def _in_the_middle(box: Box, frame: Box) -> bool:
+    """Whether the centre of a box is in the middle half of a frame."""
+    away_x = box.x + box.width / 2 - frame.x - frame.width / 2
+    away_y = box.y + box.height / 2 - frame.y - frame.height / 2
+    return abs(away_x) < frame.width / 4 and abs(away_y) < frame.height / 4
+
+
+def mesh(faces: NDArray[np.uint8]) -> dict[str, float]:
+    """Shares of faces of 48x48 pixels that ``Landmarker.find`` and ``.mesh`` see, and milliseconds of the latter."""
+    from mien.faces.landmarks import Landmarker
+
+    landmarker = Landmarker()
+    pictures = [np.repeat(face[..., None], 3, axis=2) for face in faces]
+    return {
+        "find": float(np.mean([len(landmarker.find(picture)) > 0 for picture in pictures])),
+        "mesh": float(np.mean([landmarker.mesh(picture) is not None for picture in pictures])),
+        "ms": _milliseconds(lambda: landmarker.mesh(pictures[0])),
+    }
+
+
+def _milliseconds(look: Callable[[], object]) -> float:
+    look()
+    times: list[float] = []
+    for _ in range(LOOKS):
+        start = time.perf_counter()
+        look()
+        times.append(time.perf_counter() - start)
+    return round(1000 * float(np.median(times)), 1)
+
+
+def table(record: dict[str, Any]) -> str:
+    """The recorded figures as Markdown."""
+    figures = record["figures"]
+    pictures = figures["faces"] * len(SIZES)
+    lines = [
+        f"| face, % of the picture's longer side | {' | '.join(f'{size:g}' for size in SIZES)} | false finds | ms |",
+        "|---" * (len(SIZES) + 3) + "|",
+    ]
+    for name, one in figures["detectors"].items():
+        shares = " | ".join(f"{100 * share:.0f}" for share in one["found"].values())
+        lines.append(f"| {name} | {shares} | {one['false']} in {pictures} | {one['ms']:.0f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Which faces each detector sees, by their size.")
+    parser.add_argument("data", type=Path, nargs="?", help="FER2013 as `mien data import fer2013` writes it")
+    parser.add_argument("--detectors", nargs="+", default=DETECTORS)
+    parser.add_argument("--faces", type=int, default=100, help="how many, at random from the Training ones")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--record", type=Path, help="write the figures into this JSON file as well")
+    parser.add_argument("--table", type=Path, help="print the table of such a file")
+    options = parser.parse_args()
+    if options.table:
+        print(table(json.loads(options.table.read_text(encoding="utf-8"))))
+        return
+    cv2.setNumThreads(1)
+    train = tables.read(options.data).split("train")
+    chosen = np.sort(np.random.default_rng(options.seed).choice(len(train), options.faces, replace=False))
+    faces = train.take(chosen).pictures(grey=True)
+    detectors: dict[str, Any] = {}
+    for name in options.detectors:
+        try:
+            detectors[name] = measure(build(name), faces, options.seed)
+        except MissingExtraError as error:
+            print(error, file=sys.stderr)
+    figures: dict[str, Any] = {"faces": len(faces), "detectors": detectors}
+    if "mediapipe" in detectors:
+        figures["mesh"] = mesh(faces)
+    text = json.dumps({"command": sys.argv[1:], "figures": figures}, indent=1)
+    print(text)
+    if options.record:
+        options.record.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

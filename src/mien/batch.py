@@ -1,0 +1,260 @@
+"""Millions of pictures on all cores of a machine or a cluster, by Ray Data, into shards of Parquet.
+
+A job is a list of sources cut into shards. Each shard is read by one worker (one process, one core, one model) and is
+there whole or not at all, so a killed worker or a stopped job loses the shards in work and nothing else: call it again
+and it goes on. Owns the job, its folder and its workers. Refuses to know how pictures are read: workers run
+:class:`mien.Recognizer`.
+
+    DIR/job.json              what the job is; another job is refused the folder
+    DIR/part-000000.parquet   the rows of a shard, as ``mien predict -o`` writes them
+    DIR/failures.csv          what could not be read, and why; written at the end
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mien.errors import MienError, PictureError, require
+from mien.faces import images, video
+from mien.faces.sources import Reading, shots
+from mien.models import read_card
+from mien.output import Parquet
+from mien.recognizer import Following, Recognizer
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is done to every source.
+
+    Attributes:
+        model: an installed model or the path of a file, which every worker must see; None: the default.
+        detector, align, min_size, error_rate: as :class:`mien.Recognizer` takes them.
+        every: of videos, take only each so many-th frame.
+        smooth: seconds that probabilities are averaged over in videos.
+        shard: sources in a shard; a video or an archive counts as one.
+    """
+
+    model: str | None = None
+    detector: str = "auto"
+    align: bool = False
+    min_size: float = 0.0
+    error_rate: float | None = None
+    every: int = 1
+    smooth: float = 0.4
+    shard: int = 500
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run did.
+
+    Attributes:
+        shards: of the whole job; ``read`` of them in this run, the others before.
+        pictures, faces, failed: of this run.
+        seconds: that the workers were at work together.
+        workers: how many there were.
+    """
+
+    shards: int
+    read: int
+    pictures: int
+    faces: int
+    failed: int
+    seconds: float
+    workers: int
+
+    @property
+    def pictures_per_second_and_core(self) -> float:
+        """Pictures a second of one worker, which has one core; 0 where nothing was left to do."""
+        return self.pictures / (self.seconds * self.workers) if self.seconds else 0.0
+
+
+def list_sources(words: Sequence[str]) -> list[str]:
+    """Every file that the words mean, folders resolved; other words (archives, addresses) stay what they are.
+
+    Raises:
+        PictureError: a folder cannot be listed, or nothing is there.
+    """
+    found: list[str] = []
+    for word in words:
+        if Path(word).is_dir():
+            found += map(str, images.find_pictures(Path(word), images.SUFFIXES | video.SUFFIXES))
+        else:
+            found.append(word)
+    if not found:
+        raise PictureError(f"{', '.join(words)}: nothing to read there")
+    return found
+
+
+def run(
+    sources: Sequence[str], folder: Path, job: Job, *, address: str | None = None, workers: int | None = None
+) -> Iterator[tuple[int, int] | Done]:
+    """Do a job, or what is left of it.
+
+    Args:
+        sources: as :func:`list_sources` gives them; on a cluster every worker must see them under these names.
+        folder: the job's, made if it is not there; on a cluster, on a disk that all machines share.
+        job: what to do.
+        address: of a Ray cluster, "auto" for the one this machine belongs to; None: this machine.
+        workers: how many; None: one per core.
+
+    Yields:
+        (shards done, shards of the job) after each shard, at last a :class:`Done`.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+        MienError: the folder belongs to another job or cannot be written, or Ray failed.
+    """
+    ray, data = require("ray", "batch"), require("ray.data", "batch")
+    shards = [list(sources[start : start + job.shard]) for start in range(0, len(sources), job.shard)]
+    _claim(folder, job, sources)
+    left = [number for number in range(len(shards)) if not _part(folder, number).exists()]
+    pictures = faces = failed = 0
+    began = time.monotonic()
+    count = 0
+    if left:
+        _start(ray, address, workers)
+        try:
+            count = workers or max(round(ray.cluster_resources().get("CPU", 1)), 1)
+            count = min(count, len(left))
+            context = data.DataContext.get_current()
+            context.enable_progress_bars = context.print_on_execution_start = False
+            told = {"job": json.dumps(asdict(job)), "folder": str(folder.absolute())}
+            items = [told | {"number": number, "sources": json.dumps(shards[number])} for number in left]
+            pool = data.ActorPoolStrategy(size=count)
+            rows = data.from_items(items, override_num_blocks=len(left)).map(ReadShard, compute=pool, num_cpus=1)
+            done = len(shards) - len(left)
+            for row in rows.iter_rows():
+                pictures, faces, failed = (
+                    pictures + row["pictures"],
+                    faces + row["faces"],
+                    failed + row["failed"],
+                )
+                done += 1
+                yield done, len(shards)
+        except ray.exceptions.RayError as error:
+            raise MienError(f"the job stopped: {_cause(error)}; call it again to go on") from error
+        finally:
+            ray.shutdown()
+    seconds = time.monotonic() - began
+    _write_failures(folder, len(shards))
+    yield Done(len(shards), len(left), pictures, faces, failed, seconds if left else 0.0, count)
+
+
+class ReadShard:
+    """A worker: reads shards one after the other with one thread.
+
+    What it needs comes with each shard: Ray cannot restart a killed worker whose constructor had arguments.
+    """
+
+    def __init__(self) -> None:
+        self._recognizer: Recognizer | None = None
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Read a shard and write its part; returns its number and counts."""
+        job = Job(**json.loads(row["job"]))
+        recognizer = self._recognizer = self._recognizer or _alone(job)
+        labels = list(next(iter(recognizer.model.card.outputs.values())).labels)
+        pictures = faces = failed = 0
+        part = Parquet(_part(Path(row["folder"]), int(row["number"])), labels)
+        found = shots(json.loads(row["sources"]), Reading(every=job.every))
+        for _, frame in recognizer.read(found, Following(smooth=job.smooth)):
+            part.write(frame)
+            pictures, faces, failed = pictures + 1, faces + len(frame.faces), failed + (frame.error is not None)
+        part.close()
+        return {"number": row["number"], "pictures": pictures, "faces": faces, "failed": failed}
+
+
+def _alone(job: Job) -> Recognizer:
+    """A recognizer that takes one core."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    return Recognizer(
+        job.model, job.detector, threads=1, align=job.align, min_size=job.min_size, error_rate=job.error_rate
+    )
+
+
+def _start(ray: Any, address: str | None, workers: int | None) -> None:
+    # Ray's core warns of its own actors on stderr; what goes wrong comes as an exception.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    try:
+        if address:
+            _knock(address)
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        else:
+            ray.init(
+                num_cpus=workers or os.cpu_count() or 1,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="ERROR",
+                object_store_memory=2**28,
+            )
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        raise MienError(f"Ray cannot be started{f' at {address}' if address else ''}: {error}") from error
+
+
+def _knock(address: str) -> None:
+    """See that somebody listens there: Ray itself waits minutes for a cluster that is not there."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
+
+
+def _claim(folder: Path, job: Job, sources: Sequence[str]) -> None:
+    """Write what the job is, or see that the folder belongs to the same one."""
+    listed = hashlib.sha256("\n".join(sources).encode("utf-8", "surrogateescape")).hexdigest()
+    model = read_card(job.model).graph_sha256
+    mine = {"format": _FORMAT, "job": asdict(job), "model_sha256": model, "sources": len(sources), "list": listed}
+    path = folder / "job.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            if json.loads(path.read_text(encoding="utf-8")) != mine:
+                raise MienError(f"{folder} holds another job, of other sources or options: choose another folder")
+            return
+        partial = folder / ".job.json.partial"
+        partial.write_text(json.dumps(mine, indent=1) + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise MienError(f"cannot write {folder}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise MienError(f"{path} is damaged: remove the folder, or choose another") from error
+
+
+def _part(folder: Path, number: int) -> Path:
+    return folder / f"part-{number:06}.parquet"
+
+
+def _write_failures(folder: Path, shards: int) -> None:
+    parquet = require("pyarrow.parquet", "batch")
+    with (folder / "failures.csv").open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow(("source", "frame", "error"))
+        for number in range(shards):
+            table = parquet.read_table(
+                _part(folder, number), columns=["source", "frame", "error"], filters=[("error", "!=", "")]
+            )
+            lines.writerows([row["source"], row["frame"], row["error"]] for row in table.to_pylist())
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, in one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__

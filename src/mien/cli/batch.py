@@ -1,0 +1,53 @@
+"""``mien batch``: very many pictures, on all cores or a cluster, into sharded Parquet."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def batch(
+    sources: Annotated[list[str], typer.Argument(help="Folders, pictures, videos, archives.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The job's folder.")],
+    model: Annotated[str | None, typer.Option(help="An installed model or a model file; see mien models.")] = None,
+    detector: Annotated[str, typer.Option(help="auto, yunet, haar, ...; see mien predict.")] = "auto",
+    align: Annotated[bool, typer.Option(help="Turn tilted faces upright first.")] = False,
+    min_size: Annotated[float, typer.Option(min=0, help="Leave out faces of fewer pixels a side.")] = 0,
+    error_rate: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Answer unsure rather than be wrong more often.")
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Of videos, take each so many-th frame.")] = 1,
+    smooth: Annotated[float, typer.Option(min=0, help="Seconds that probabilities are averaged over.")] = 0.4,
+    shard: Annotated[int, typer.Option(min=1, help="Sources in a shard; what a killed worker does again.")] = 500,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes of one core each; all cores if left out.")
+    ] = None,
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; auto: the one of this machine.")] = None,
+) -> None:
+    """Read very many pictures. Called again, it goes on where it stopped.
+
+    Exit code 0: all read; 1: some could not be read, see failures.csv; 2: none could, or the job stopped.
+    """
+    from mien.batch import Done, Job, list_sources, run
+
+    job = Job(model, detector, align, min_size, error_rate, every, smooth, shard)
+    found = list_sources(sources)
+    shown = sys.stderr.isatty()
+    for news in run(found, output, job, address=address, workers=workers):
+        if not isinstance(news, Done):
+            if shown:
+                print(f"\r{news[0]:,} of {news[1]:,} shards", end="", file=sys.stderr, flush=True)
+            continue
+        if shown:
+            print(file=sys.stderr)
+        print(f"{output}: {news.shards:,} shards, {news.read:,} read now")
+        if news.read:
+            print(
+                f"{news.pictures:,} pictures, {news.faces:,} faces, {news.failed:,} failed in {news.seconds:.1f} s by"
+                f" {news.workers} workers: {news.pictures_per_second_and_core:.1f} pictures a second and core"
+            )
+        if news.failed:
+            raise typer.Exit(1 if news.failed < news.pictures else 2)

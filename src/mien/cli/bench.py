@@ -1,0 +1,46 @@
+"""``mien bench``: how fast this machine reads faces."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def bench(
+    picture: Annotated[Path | None, typer.Argument(help="A picture to time it on; else a made one, 720p.")] = None,
+    model: Annotated[str | None, typer.Option(help="An installed model or a model file; see mien models.")] = None,
+    detector: Annotated[str, typer.Option(help="auto, yunet, haar, ...; see mien predict.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads of the model; all if left out.")] = None,
+    provider: Annotated[str, typer.Option(help="cpu, cuda, coreml, directml or openvino.")] = "cpu",
+    rounds: Annotated[int, typer.Option(min=3, help="Calls of each step.")] = 30,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Time each step on this machine: medians in milliseconds, and faces a second."""
+    from mien import speed
+    from mien.faces.images import read
+    from mien.recognizer import Recognizer
+
+    recognizer = Recognizer(model, detector, threads, provider=provider)
+    if recognizer.notice:
+        typer.echo(f"mien: note: {recognizer.notice}", err=True)
+    found = speed.measure(recognizer, None if picture is None else read(picture), rounds=rounds)
+    card = recognizer.model.card
+    if as_json:
+        told = {"model": f"{card.name} {card.version}", "detector": recognizer.detector.name, "provider": provider}
+        print(json.dumps(told | {"threads": threads} | found.to_dict()))
+        return
+    print(f"{card.name} {card.version}, {recognizer.detector.name}, {provider}, threads: {threads or 'all'}")
+    print(f"picture {found.width}x{found.height}, faces found: {found.faces}")
+    for says, value in (
+        ("decode the JPEG", found.decode),
+        ("find the faces", found.detect),
+        ("follow them in a video", found.follow),
+        ("cut out a face", found.crop),
+        ("read a face", found.score),
+        ("read a face, 64 at once", found.score_batch),
+    ):
+        print(f"{says:24} {value:8.2f} ms")
+    print(f"{found.faces_per_second:,.0f} faces/s in batches; {found.frames_per_second:,.0f} frames/s of such a video")

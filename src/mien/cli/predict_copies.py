@@ -1,0 +1,135 @@
+"""Copies of pictures and videos with the results drawn on them, for ``mien predict --annotate``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mien.errors import MienError, PictureError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mien.faces.shot import Shot
+    from mien.movie import Movie
+    from mien.results import Frame
+
+
+class Copies:
+    """Writes copies: ``photo-mien.jpg`` for ``photo.png``, ``clip-mien.mp4`` for a video; use it in ``with``.
+
+    No file among this run's sources is written over, and no two copies of one run get the same name.
+
+    Args:
+        place: a folder, made if it is not there; or, where the only source is a video, the file to write.
+        sources: the words of this run.
+        start: the second that videos are read from.
+        say: is told what was written.
+    """
+
+    def __init__(self, place: Path, sources: Sequence[str], start: float, say: Callable[[str], None]) -> None:
+        from mien.movie import SUFFIXES
+
+        self._start, self._say = start, say
+        self._file = place if place.suffix.lower() in SUFFIXES else None
+        self._folder = place.parent if self._file else place
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MienError(f"cannot make the folder {self._folder}: {error.strerror}") from error
+        files = [found for word in sources for found in _local(Path(word))]
+        if self._file and len(files) > 1:
+            raise MienError(f"{self._file} is one video, and there are {len(files):,} sources: name a folder")
+        self._kept = {found.resolve() for found in files}
+        if self._file and self._file.resolve() in self._kept:
+            raise MienError(f"{self._file} is one of the sources: choose another name")
+        self._movie: tuple[str | None, Path, Movie] | None = None
+
+    def write(self, shot: Shot, frame: Frame) -> None:
+        """Draw a frame onto its picture and add it to its copy."""
+        from mien.draw import annotate
+
+        if shot.pixels is None:
+            return
+        moving = shot.index is not None
+        if self._movie and (not moving or self._movie[0] != shot.source):
+            self._close()
+        drawn = annotate(shot.pixels, frame, charts=not moving)
+        if not moving:
+            if self._file:
+                raise MienError(f"{shot.source} is no video, and {self._file} is none of a folder: name a folder")
+            self._save(shot, drawn)
+            return
+        if not self._movie:
+            self._movie = (shot.source, *self._open(shot))
+        self._movie[2].write(drawn, shot.time or 0.0)
+
+    def __enter__(self) -> Copies:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _save(self, shot: Shot, drawn: NDArray[np.uint8]) -> None:
+        from PIL import Image
+
+        path = self._name(shot, ".jpg")
+        try:
+            Image.fromarray(drawn).save(path, quality=92)
+        except OSError as error:
+            raise MienError(f"cannot write {path}: {error.strerror or error}") from error
+        self._say(f"annotated: {path}")
+
+    def _open(self, shot: Shot) -> tuple[Path, Movie]:
+        from mien.faces import video
+        from mien.movie import Movie
+
+        if self._file and self._file.resolve() in self._kept:
+            raise MienError(f"{self._file} is one video, and there are several sources: name a folder")
+        path = self._file or self._name(shot, ".mp4")
+        self._kept.add(path.resolve())
+        file = Path(shot.source or "")
+        local = not shot.live and file.is_file()
+        movie = Movie(
+            path,
+            rate=video.rate_of(file) if local else 25.0,
+            sound=(file, shot.time or 0.0) if local else None,
+        )
+        if movie.notice:
+            self._say(f"note: {movie.notice}")
+        return path, movie
+
+    def _close(self) -> None:
+        if self._movie:
+            _, path, movie = self._movie
+            self._movie = None
+            movie.close()
+            self._say(f"annotated: {path}")
+
+    def _name(self, shot: Shot, suffix: str) -> Path:
+        """A name in the folder that nothing of this run has."""
+        stem = _plain(Path((shot.source or "picture").rstrip("/")).stem)
+        path, number = self._folder / f"{stem}-mien{suffix}", 2
+        while path.resolve() in self._kept:
+            path, number = self._folder / f"{stem}-mien-{number}{suffix}", number + 1
+        self._kept.add(path.resolve())
+        return path
+
+
+def _plain(stem: str) -> str:
+    """A name without what file systems refuse; addresses and archives can hold anything."""
+    kept = "".join(letter if letter.isprintable() and letter not in '<>:"/\\|?*' else "_" for letter in stem)
+    return kept.strip(". ")[:100] or "picture"
+
+
+def _local(path: Path) -> list[Path]:
+    """The files that a word means, where it is a path."""
+    from mien.faces.images import SUFFIXES, find_pictures
+    from mien.faces.video import SUFFIXES as VIDEOS
+
+    try:
+        return find_pictures(path, SUFFIXES | VIDEOS) if path.is_dir() else [path]
+    except (PictureError, OSError, ValueError):
+        return []  # whoever reads it says what is wrong

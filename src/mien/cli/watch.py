@@ -1,0 +1,86 @@
+"""``mien watch``: a camera, stream or video in a window, with what is read drawn on it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+
+if TYPE_CHECKING:
+    from mien.faces.shot import Shot
+    from mien.output import File
+    from mien.recognizer import Following, Recognizer
+    from mien.window import Sight
+
+
+def watch(
+    source: Annotated[str, typer.Argument(help="camera:0, an rtsp:// or http(s):// address, or a video.")] = "camera:0",
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write a table, too: .csv, .jsonl, ...")] = None,
+    smooth: Annotated[float, typer.Option(min=0, help="Seconds that probabilities are averaged over; 0: off.")] = 0.4,
+    charts: Annotated[bool, typer.Option(help="Show all probabilities beside each face.")] = True,
+    mirror: Annotated[bool, typer.Option(help="Show the picture as a mirror does.")] = False,
+    detector: Annotated[str, typer.Option(help="auto, yunet, haar, ...; see mien predict.")] = "auto",
+    model: Annotated[str | None, typer.Option(help="An installed model or a model file; see mien models.")] = None,
+    error_rate: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Answer unsure rather than be wrong more often.")
+    ] = None,
+) -> None:
+    """Watch faces in a window. Escape, Q or closing the window ends it."""
+    from mien.output import File
+    from mien.recognizer import Following, Recognizer
+    from mien.window import show
+
+    recognizer = Recognizer(model, detector, error_rate=error_rate)
+    if recognizer.notice:
+        typer.echo(f"mien: note: {recognizer.notice}", err=True)
+    labels = list(next(iter(recognizer.model.card.outputs.values())).labels)
+    with ExitStack() as closing:
+        table = closing.enter_context(File(output, labels)) if output else None
+        following = Following(smooth=smooth)
+        show(f"mien: {source}", lambda: sights(recognizer, source, following, table, charts=charts, mirror=mirror))
+
+
+def sights(
+    recognizer: Recognizer, source: str, following: Following, table: File | None, *, charts: bool, mirror: bool
+) -> Iterator[Sight]:
+    """What the window shows: annotated pictures, and how fast they come.
+
+    A video is shown no faster than it was taken.
+
+    Raises:
+        SourceError: the source cannot be opened or gives no more pictures.
+    """
+    from mien.draw import annotate
+    from mien.errors import SourceError
+    from mien.faces.sources import Reading, shots
+
+    times: deque[float] = deque(maxlen=30)
+    began: float | None = None
+    taken = shots(source, Reading(private=True))
+    for shot, frame in recognizer.read(map(_mirrored, taken) if mirror else taken, following):
+        if table:
+            table.write(frame)
+        if shot.pixels is None:
+            if shot.index is None:
+                raise SourceError(frame.error or f"{source}: cannot be read")
+            continue  # one damaged frame of many
+        now = time.monotonic()
+        began = now - (shot.time or 0.0) if began is None else began
+        if not shot.live and shot.time is not None:
+            time.sleep(max(began + shot.time - now, 0.0))
+        times.append(time.monotonic())
+        rate = (len(times) - 1) / max(times[-1] - times[0], 1e-6) if len(times) > 1 else 0.0
+        drawn = annotate(shot.pixels, frame, charts=charts)
+        text = f"{rate:.0f} frames/s, {len(frame.faces)} faces ({frame.detector}, {frame.model})"
+        yield drawn, text
+
+
+def _mirrored(shot: Shot) -> Shot:
+    return shot if shot.pixels is None else replace(shot, pixels=np.ascontiguousarray(shot.pixels[:, ::-1]))

@@ -1,0 +1,114 @@
+"""What a clip says of each person in it: share of time per expression, and what followed what.
+
+Owns the sums, kept while frames pass, in constant memory per person. Shares of time are of visible expressions; they
+are not attention, mood or engagement, and nobody should be judged by them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from mien.results import UNSURE, Face, Frame
+
+# A gap that is longer is no time in which an expression was seen: the face was away, or the camera stopped.
+_LONGEST_STEP = 1.0
+
+
+@dataclass
+class Person:
+    """One face of a clip over time.
+
+    Attributes:
+        source, track: the clip, and the number of the person in it.
+        first, last: seconds of the clip at which the face was seen first and last.
+        frames: how many frames showed it.
+        seconds: time per expression; each frame counts until the next one that shows the face, at most a second.
+        transitions: (from, to) to how often the expression changed so; ``unsure`` is passed over.
+    """
+
+    source: str | None
+    track: int
+    first: float
+    last: float
+    frames: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    transitions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _now: str = ""
+    _sure: str = ""
+
+    def add(self, at: float, face: Face) -> None:
+        """Take the face as it was seen at a time."""
+        if self._now:
+            self.seconds[self._now] = self.seconds.get(self._now, 0.0) + min(at - self.last, _LONGEST_STEP)
+        label = face.steadiest[0]
+        if label != UNSURE:
+            if self._sure and label != self._sure:
+                self.transitions[self._sure, label] += 1
+            self._sure = label
+        self._now, self.last = label, at
+        self.frames += 1
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of the seen time per expression, 0-1, largest first; of a single frame, its expression."""
+        total = sum(self.seconds.values())
+        if total <= 0:
+            return {self._now: 1.0}
+        longest_first = sorted(self.seconds.items(), key=lambda item: -item[1])
+        return {label: seconds / total for label, seconds in longest_first}
+
+    def to_dict(self) -> dict[str, object]:
+        """A plain dict, ready for JSON."""
+        return {
+            "source": self.source,
+            "track": self.track,
+            "first": round(self.first, 3),
+            "last": round(self.last, 3),
+            "frames": self.frames,
+            "shares": {label: round(share, 4) for label, share in self.shares.items()},
+            "transitions": [
+                {"from": before, "to": after, "count": count}
+                for (before, after), count in self.transitions.most_common()
+            ],
+        }
+
+
+@dataclass
+class Summary:
+    """What was read so far.
+
+    Attributes:
+        persons: (source, track) to the person, in order of appearance; videos only.
+        pictures: how many frames came, ``faceless`` of them without a face, ``failed`` unreadable.
+        expressions: expression to the number of faces that showed it, over everything.
+    """
+
+    persons: dict[tuple[str | None, int], Person] = field(default_factory=dict)
+    pictures: int = 0
+    faceless: int = 0
+    failed: int = 0
+    expressions: Counter[str] = field(default_factory=Counter)
+
+    def add(self, frame: Frame) -> None:
+        """Take the next frame."""
+        self.pictures += 1
+        self.failed += frame.error is not None
+        self.faceless += frame.error is None and not frame.faces
+        for face in frame.faces:
+            self.expressions[face.expression] += 1
+            if face.track is not None and frame.time is not None:
+                key = (frame.source, face.track)
+                if key not in self.persons:
+                    self.persons[key] = Person(frame.source, face.track, frame.time, frame.time)
+                self.persons[key].add(frame.time, face)
+
+    def to_dict(self) -> dict[str, object]:
+        """A plain dict, ready for JSON."""
+        return {
+            "pictures": self.pictures,
+            "without_faces": self.faceless,
+            "failed": self.failed,
+            "faces": dict(self.expressions.most_common()),
+            "persons": [person.to_dict() for person in self.persons.values()],
+        }
