@@ -105,7 +105,11 @@ class Parquet:
         names = [*COLUMNS, *labels]
         self._schema = pyarrow.schema([(name, kinds.get(name, real)) for name in names])
         self._rows: list[dict[str, object]] = []
-        self._file: Any = parquet.ParquetWriter(self._partial, self._schema)
+        try:
+            self._file: Any = parquet.ParquetWriter(self._partial, self._schema)
+        except OSError:
+            self._partial.unlink(missing_ok=True)
+            raise
 
     def write(self, frame: Frame) -> None:
         """Take the next frame."""

@@ -6,11 +6,14 @@ and how it is drawn. Needs matplotlib (``pip install 'mien[tables]'``).
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mien.draw import COLOURS
 from mien.errors import MienError, require
@@ -25,23 +28,33 @@ _GAP = 1.0  # seconds without a face after which the strip is empty
 
 @dataclass
 class _Strip:
-    """One person: when it was seen and what was read, in order."""
+    """One person: when it was seen and what was read, in points that stand for equally many frames each."""
 
     source: str | None
     track: int
     times: list[float] = field(default_factory=list)
-    scores: list[tuple[float, ...]] = field(default_factory=list)
-    frames: int = 0
+    sums: list[NDArray[np.float64]] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    _each: int = 1
 
-    def add(self, at: float, scores: tuple[float, ...]) -> None:
-        self.frames += 1
-        self.times.append(at)
-        self.scores.append(scores)
-        if len(self.times) > _POINTS:
+    def add(self, at: float, scores: Iterable[float]) -> None:
+        values = np.array(list(scores))
+        if self.counts and self.counts[-1] < self._each:
+            self.sums[-1] += values
+            self.counts[-1] += 1
+            return
+        if len(self.times) == _POINTS:
             self.times = self.times[::2]
-            rows = np.array(self.scores[: len(self.scores) // 2 * 2]).reshape(-1, 2, len(scores)).mean(axis=1)
-            rest = self.scores[len(self.scores) // 2 * 2 :]
-            self.scores = [*map(tuple, rows.tolist()), *rest]
+            self.sums = [one + other for one, other in zip(self.sums[::2], self.sums[1::2], strict=True)]
+            self._each *= 2
+            self.counts = [self._each] * len(self.times)
+        self.times.append(at)
+        self.sums.append(values)
+        self.counts.append(1)
+
+    @property
+    def frames(self) -> int:
+        return sum(self.counts)
 
 
 class Timeline:
@@ -60,7 +73,7 @@ class Timeline:
                 self._labels = tuple(scores)
                 key = (frame.source, face.track)
                 strip = self._strips.setdefault(key, _Strip(frame.source, face.track))
-                strip.add(frame.time, tuple(scores.values()))
+                strip.add(frame.time, scores.values())
 
     def save(self, path: Path) -> None:
         """Draw what was collected; the kind of picture by the suffix (.png, .svg, .pdf).
@@ -72,7 +85,9 @@ class Timeline:
             raise MienError(f"{path}: no face was followed through a video, so there is no timeline")
         figure = _draw(sorted(self._strips.values(), key=lambda strip: -strip.frames)[:_STRIPS], self._labels)
         try:
-            figure.savefig(path, dpi=120, bbox_inches="tight")
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Glyph .* missing")  # of a file's name: a box stands for it
+                figure.savefig(path, dpi=120, bbox_inches="tight")
         except (OSError, ValueError) as error:
             raise MienError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
 
@@ -88,7 +103,8 @@ def _draw(strips: list[_Strip], labels: tuple[str, ...]) -> Any:
     for axis, strip in zip(axes, strips, strict=True):
         times, scores = _with_gaps(strip)
         axis.stackplot(times, scores.T, colors=colours, labels=labels, linewidth=0)
-        name = f"{Path(strip.source or '').name}, face {strip.track}" if several else f"face {strip.track}"
+        clip = Path(strip.source or "").name.encode("utf-8", "backslashreplace").decode()
+        name = f"{clip}, face {strip.track}" if several else f"face {strip.track}"
         axis.set_ylabel(name, rotation=0, ha="right", va="center", parse_math=False)  # file names may hold $
         axis.set_ylim(0, 1)
         axis.set_yticks([])
@@ -105,7 +121,7 @@ def _draw(strips: list[_Strip], labels: tuple[str, ...]) -> Any:
 
 def _with_gaps(strip: _Strip) -> tuple[np.ndarray, np.ndarray]:
     """Times and scores with zeros wherever the face was away."""
-    times, scores = np.array(strip.times), np.array(strip.scores)
+    times, scores = np.array(strip.times), np.array(strip.sums) / np.array(strip.counts)[:, None]
     step = max(_GAP, 3 * float(np.median(np.diff(times)))) if len(times) > 1 else _GAP
     away = np.flatnonzero(np.diff(times) > step)
     edges = np.repeat(away + 1, 2)

@@ -124,9 +124,9 @@ def test_when_all_fail_the_exit_code_is_2(run, photos, tmp_path):
 
 
 def test_wrong_use_is_one_line_without_traceback(run):
-    code, out, err = run(PORTRAIT, "--detector", "mtcnn")
+    code, out, err = run(PORTRAIT, "--detector", "dlib")
     assert (code, out) == (2, "")
-    assert err == "mien: no face detector is called 'mtcnn', only auto, yunet, haar, none\n"
+    assert err == "mien: no face detector is called 'dlib', only auto, yunet, haar, mediapipe, mtcnn, none\n"
     code, out, err = run(PORTRAIT, "--json", "--csv")
     assert (code, out) == (2, "")
     assert "exclude each other" in err

@@ -1,19 +1,26 @@
+import json
+import os
+import re
+import runpy
 import shutil
 import subprocess
 import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from mien.errors import DetectorError, DownloadError, MissingExtraError
+from mien.faces import blazeface
 from mien.faces.detect import build
 from mien.faces.images import read
 from mien.faces.landmarks import FIVE, LANDMARKER, POINTS, Landmarker, _cut, _Region
 from mien.results import Box
 
+ROOT = Path(__file__).resolve().parents[2]
 # Points of the mesh that a mirror exchanges, and some that it leaves.
 ONE = [33, 133, 159, 61, 105, 468, 1, 10, 152, 13]
 OTHER = [263, 362, 386, 291, 334, 473, 1, 10, 152, 13]
@@ -155,6 +162,21 @@ def test_a_box_among_faces_has_its_own_face(landmarker, portrait):
         assert left < mesh.points[:, 0].mean() < left + 110
 
 
+def test_finds_of_one_face_become_their_mean_weighted_by_their_scores():
+    numbers, scores = np.zeros((896, 16), np.float32), np.full(896, -100, np.float32)
+    # Cells 0 and 1 are the same place, the upper left; the last one is the lower right. Boxes of 32 pixels.
+    numbers[[0, 1, 895], 2:4] = 32
+    numbers[1, 0] = 8
+    scores[[0, 1, 895]] = np.log([0.6 / 0.4, 0.9 / 0.1, 0.7 / 0.3])
+    (first, first_score), (second, second_score) = blazeface.finds(numbers, scores)
+    assert (first_score, second_score) == pytest.approx((0.9, 0.7))
+    middle = np.array([4 + 8 * 0.9 / 1.5, 4])
+    np.testing.assert_allclose(first[:2] * 128, [middle - 16, middle + 16], atol=1e-3)
+    np.testing.assert_allclose(second[:2] * 128, [[104, 104], [136, 136]], atol=1e-3)
+    np.testing.assert_allclose(second[2:] * 128, np.full((6, 2), 120), atol=1e-3)
+    assert list(blazeface.finds(numbers, np.full(896, -1, np.float32))) == []
+
+
 def test_a_region_is_cut_without_a_shift(gradient):
     exact = gradient[12:28, 14:30].astype(np.float32) / 255
     np.testing.assert_allclose(_cut(gradient, _Region(22, 20, 16), 16, cv2.BORDER_CONSTANT), exact, atol=1e-6)
@@ -261,3 +283,15 @@ def test_without_litert_the_install_command_is_named(monkeypatch):
     monkeypatch.delitem(sys.modules, "ai_edge_litert.interpreter", raising=False)
     with pytest.raises(MissingExtraError, match=r"ai_edge_litert.*pip install 'mien\[landmarks\]'"):
         build("mediapipe")
+
+
+def test_the_page_runs_as_it_stands_and_shows_the_recorded_figures(landmarker, shared):
+    page = (ROOT / "docs" / "faces.md").read_text(encoding="utf-8")
+    code, printed = re.search(r"```python\n(.*?)```\s+```\n(.*?)```", page, re.DOTALL).groups()
+    environment = {**os.environ, "MIEN_CACHE": str(shared / "models")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert (done.stdout, done.stderr) == (printed, "")
+    script = runpy.run_path(str(ROOT / "benchmarks" / "detectors.py"))
+    record = json.loads((ROOT / "benchmarks" / "detectors.json").read_text(encoding="utf-8"))
+    assert script["table"](record) in page
+    assert script["sentence"](record) in page

@@ -48,7 +48,9 @@ def predict(
     top: Annotated[int, typer.Option(min=1, help="How many expressions the table shows per face.")] = 3,
     detector: Annotated[
         str,
-        typer.Option(help="auto, yunet, haar, or none: the whole picture is one face.", rich_help_panel=_FACES),
+        typer.Option(
+            help="auto, yunet, haar, mediapipe, mtcnn, or none: the whole picture is one face.", rich_help_panel=_FACES
+        ),
     ] = "auto",
     model: Annotated[str | None, typer.Option(help="An installed model or a model file; see mien models.")] = None,
     provider: Annotated[str, typer.Option(help="What computes: cpu, cuda, coreml, directml or openvino.")] = "cpu",
