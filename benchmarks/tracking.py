@@ -138,7 +138,7 @@ def _shots(clip: list[tuple[NDArray[np.uint8], float, dict[str, Box]]]) -> Itera
 def table(found: dict[str, Any]) -> str:
     """As Markdown."""
     lines = [
-        "| scene | | faces visible | found, % | false finds | switches | under one number, % | right, % | smoothed, % |",
+        "| scene | | faces visible | found, % | false finds | switches | under one number, % | right, % | smoothed |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for scene, ways in found["scenes"].items():

@@ -71,6 +71,15 @@ def test_somebody_else_in_the_same_place_is_not_the_same():
     assert given[2] == [2] * 10
 
 
+def test_frames_that_are_seconds_apart_still_know_the_same_person():
+    tracker = Tracker()
+    given = []
+    for index in range(5):
+        picture, found = scene({1: (100 + 10 * index, 50)})
+        given += tracker.update(picture, [one for _, one in found], 4.0 * index)
+    assert given == [1] * 5
+
+
 def test_a_leap_across_the_picture_is_somebody_new():
     clip = [{1: (20, 50)}] * 5 + [{2: (300, 50)}] * 5
     given = numbers_of(clip)
@@ -143,6 +152,14 @@ def test_a_lost_face_is_looked_for_everywhere_at_once():
     follower.update(frame((100, 200)), 0.0)
     assert follower.update(frame((700, 100)), 0.04)
     assert detector.sizes[-1] == (480, 900)
+
+
+def test_where_frames_are_far_apart_whole_ones_are_searched():
+    detector = Fake()
+    follower = Follower(detector, interval=5)
+    for n in range(4):
+        assert len(follower.update(frame((100, 200)), float(n))) == 1
+    assert detector.sizes == [(480, 900)] * 4
 
 
 def test_an_empty_picture_is_searched_now_and_then():

@@ -45,6 +45,7 @@ class Copies:
         self._kept = {found.resolve() for found in files}
         if self._file and self._file.resolve() in self._kept:
             raise MienError(f"{self._file} is one of the sources: choose another name")
+        self._written = False
         self._movie: tuple[str | None, Path, Movie] | None = None
 
     def write(self, shot: Shot, frame: Frame) -> None:
@@ -88,6 +89,9 @@ class Copies:
 
         if self._file and self._file.resolve() in self._kept:
             raise MienError(f"{self._file} is one video, and there are several sources: name a folder")
+        if self._file and self._written:
+            raise MienError(f"{self._file} holds one video, and there are more: name a folder")
+        self._written = True
         path = self._file or self._name(shot, ".mp4")
         self._kept.add(path.resolve())
         file = Path(shot.source or "")

@@ -14,6 +14,8 @@ from mien.results import Box
 
 # Pixels that a region is scaled to at most: a face then fills about 100, of which detectors miss none.
 _REGION = 224
+# Seconds between frames after which a face may be anywhere, and the whole frame is searched each time.
+_CLOSE = 0.25
 # Finds that overlap more are the same face, seen in two regions.
 _SAME = 0.4
 
@@ -42,6 +44,8 @@ class Follower:
             picture: RGB uint8 (H, W, 3).
             at: seconds since the clip began; not before that of the last call.
         """
+        if at - self._last > _CLOSE:
+            self._since = self._interval
         regions = self._regions(picture, at)
         self._last = at
         if self._since < self._interval and not self._tracker.expected(at, within=self._memory):

@@ -32,6 +32,8 @@ _LOOKS_WEIGHT, _SCALE_WEIGHT = 1.0, 0.5
 _LOOKS_LIMIT, _LOOKS_ALIKE, _ALIKE_REACH = 0.6, 0.2, 1.5
 # Shares of the old in what is remembered of speed and looks.
 _SPEED_MEMORY, _LOOKS_MEMORY = 0.8, 0.9
+# Where frames are seconds apart, people are remembered for a little more than two of them.
+_FRAMES_REMEMBERED = 2.1
 # Above this overlap one face hides part of the other, and neither looks like itself.
 _HIDES = 0.15
 
@@ -60,13 +62,14 @@ class Tracker:
     """Numbers for the faces of successive frames.
 
     Args:
-        memory: seconds after which a face that was out of sight counts as somebody new.
+        memory: seconds after which a face that was out of sight counts as somebody new; where frames are further
+            apart than that, whoever was in the last one or two is remembered.
     """
 
     def __init__(self, *, memory: float = 1.5) -> None:
         self._memory = memory
         self._tracks: list[_Track] = []
-        self._count = 0
+        self._count, self._last = 0, 0.0
 
     def update(self, picture: NDArray[np.uint8], found: list[Detection], at: float) -> list[int]:
         """The number of each find, counted from 1 in order of appearance.
@@ -76,7 +79,9 @@ class Tracker:
             found: its faces.
             at: its time in seconds; not before that of the last call.
         """
-        self._tracks = [track for track in self._tracks if at - track.seen <= self._memory]
+        memory = max(self._memory, _FRAMES_REMEMBERED * (at - self._last))
+        self._last = at
+        self._tracks = [track for track in self._tracks if at - track.seen <= memory]
         looks = [_thumbnail(picture, one.box) for one in found]
         centres = [np.array([one.box.x + one.box.width / 2, one.box.y + one.box.height / 2]) for one in found]
         sizes = [math.sqrt(one.box.width * one.box.height) for one in found]
