@@ -164,7 +164,7 @@ def test_a_file_that_cannot_be_made_is_named(tmp_path, suffix):
     if suffix == ".parquet":
         pytest.importorskip("pyarrow", reason="pip install 'mien[tables]'")
     path = tmp_path / "none" / f"out{suffix}"
-    with pytest.raises(MienError, match="cannot write .*No such file or directory") as caught:
+    with pytest.raises(MienError, match=r"cannot write .*No such file or directory") as caught:
         File(path, LABELS)
     assert str(path) in str(caught.value)
 
@@ -177,29 +177,45 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-@pytest.mark.parametrize("name", ["out.csv", "out.jsonl", "out.json", ".out.parquet.partial"])
-def test_a_full_disk_is_said(tmp_path, name):
-    if "parquet" in name:
+@pytest.mark.parametrize("suffix", output.SUFFIXES)
+def test_a_full_disk_is_said(tmp_path, suffix):
+    path = tmp_path / f"out{suffix}"
+    full = path
+    if suffix == ".parquet":
         pytest.importorskip("pyarrow", reason="pip install 'mien[tables]'")
-    (tmp_path / name).symlink_to("/dev/full")
-    path = tmp_path / name.removeprefix(".").removesuffix(".partial")
+        full = tmp_path / ".out.parquet.partial"
+    full.symlink_to("/dev/full")
     with pytest.raises(MienError, match=f"^cannot write {path}: .*No space left"):
         write(path, FRAMES * 50)
-    assert "parquet" not in name or not list(tmp_path.iterdir())
+    assert suffix != ".parquet" or not list(tmp_path.iterdir())
 
 
-class Broken(Exception):
-    """Something that has nothing to do with the file."""
+@pytest.mark.parametrize("rows", [2, 4096])
+def test_a_disk_that_fills_up_leaves_no_parquet_file(tmp_path, monkeypatch, rows):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'mien[tables]'")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(output, "_ROWS", rows)
+    monkeypatch.setattr(parquet.ParquetWriter, "write_table", fail)
+    with pytest.raises(MienError, match=r"out\.parquet: No space left on device"):
+        write(tmp_path / "out.parquet", FRAMES)
+    assert not list(tmp_path.iterdir())
 
 
-def interrupted(path, frames, error=Broken, **options):
-    with pytest.raises(error), File(path, LABELS, **options) as file:
-        for one in frames:
-            file.write(one)
+def interrupted(path, frames, error=ValueError):
+    """Write frames, then leave the ``with`` statement by an error."""
+
+    def come_to_grief():
+        yield from frames
         raise error
 
+    with pytest.raises(error):
+        write(path, come_to_grief())
 
-@pytest.mark.parametrize("error", [Broken, MienError, KeyboardInterrupt])
+
+@pytest.mark.parametrize("error", [ValueError, MienError, KeyboardInterrupt])
 def test_half_a_parquet_file_never_appears(tmp_path, error, monkeypatch):
     pytest.importorskip("pyarrow", reason="pip install 'mien[tables]'")
     monkeypatch.setattr(output, "_ROWS", 2)
@@ -245,11 +261,14 @@ def go_on(path, frames=FRAMES):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
-def test_a_file_cut_off_anywhere_is_gone_on_with(tmp_path, suffix):
+def test_a_file_cut_off_anywhere_is_gone_on_with(tmp_path, monkeypatch, suffix):
     whole = write(tmp_path / f"whole{suffix}", FRAMES).read_bytes()
     path = tmp_path / f"cut{suffix}"
     order = list(dict.fromkeys(one.source for one in FRAMES))
-    for size in range(len(whole) + 1):
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    breaks = [place for place, byte in enumerate(whole) if byte == 10]
+    around = {place + by for place in breaks for by in (-1, 0, 1, 2)}
+    for size in sorted({*around, *range(0, len(whole), 61), *range(0, 300, 5), len(whole)}):
         path.write_bytes(whole[:size])
         done = go_on(path)
         assert path.read_bytes() == whole, f"cut off after {size} bytes"
@@ -288,7 +307,8 @@ def test_names_that_are_no_text_are_known_again(tmp_path):
 
 def test_frames_without_a_source_do_not_count_as_done(tmp_path):
     path = write(tmp_path / "out.jsonl", [frame(None), frame("a.png")])
-    assert File(path, LABELS, resume=True).__enter__().done == {""} or pytest.fail("None is no file's name")
+    with File(path, LABELS, resume=True) as file:
+        assert "None" not in file.done
 
 
 def test_a_file_with_other_columns_is_left_alone(tmp_path):
@@ -321,5 +341,5 @@ def test_forms_that_cannot_be_gone_on_with_are_refused(tmp_path):
 def test_a_file_that_may_not_be_changed_is_named(tmp_path):
     path = write(tmp_path / "out.csv", FRAMES)
     path.chmod(0o444)
-    with pytest.raises(MienError, match="cannot write .*Permission denied"):
+    with pytest.raises(MienError, match=r"cannot write .*Permission denied"):
         File(path, LABELS, resume=True)

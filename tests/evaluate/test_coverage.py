@@ -39,3 +39,20 @@ def test_with_equal_confidences_the_order_of_the_faces_does_not_matter(truth):
 def test_nobody_is_an_error():
     with pytest.raises(DataError):
         coverage(np.empty((0, 3)), np.empty(0, int))
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.1, 0.02])
+def test_the_threshold_answers_as_many_as_the_rate_allows(rate):
+    rng = np.random.default_rng(0)
+    sure = rng.uniform(0.5, 1, 2000)
+    truth = (rng.random(2000) > sure).astype(int)  # right as often as it is sure
+    curve = coverage(np.stack([sure, 1 - sure], axis=1), truth)
+    least = curve.threshold(rate)
+    answered = sure >= least
+    assert (truth[answered] == 1).mean() <= rate
+    more = sure >= np.sort(sure[~answered])[-1]
+    assert (truth[more] == 1).mean() > rate, "one face more would be too many"
+
+
+def test_a_rate_that_not_even_the_surest_keep_has_no_threshold():
+    assert coverage(np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([1, 0])).threshold(0.1) is None

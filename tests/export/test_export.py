@@ -92,10 +92,12 @@ def test_recording_figures_leaves_the_graph_as_it_is(model, patterns, tmp_path):
     copy = tmp_path / "copy.onnx"
     copy.write_bytes(model.path.read_bytes())
     scored = predictions.predict(model, patterns, "test")
-    package.record_metrics(copy, "test", {s.output: metrics.measure(s) for s in scored.scores})
+    package.record_metrics(copy, scored)
     graph_before, graph_after = detach(model.path.read_bytes())[0], detach(copy.read_bytes())[0]
     assert graph_before == graph_after
-    assert set(models.load(copy).card.outputs["probabilities"].metrics) == {"validation", "test"}
+    made, before = models.load(copy).card.outputs["probabilities"], model.card.outputs["probabilities"]
+    assert set(made.metrics) == {"validation", "test"}
+    assert made.abstain == before.abstain, "thresholds come from validation alone"
 
 
 def test_a_file_that_differs_from_the_network_is_not_written(finished, patterns, tmp_path, monkeypatch):

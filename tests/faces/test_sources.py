@@ -477,6 +477,10 @@ def test_a_picture_at_an_address(web):
     (shot,) = shots(url.replace("//", "//me:s3cret@"), PRIVATE)
     assert (shot.source, number_of(shot.pixels), shot.index, shot.live) == (url, 6, None, False)
     assert "private=True" in error_of(url)
+    two = [f"{url}?id={number}&token=s3cret" for number in (1, 2)]
+    assert [shot.source for shot in shots(two, PRIVATE)] == [f"{url}?id={number}&token=..." for number in (1, 2)]
+    done = Reading(private=True, skip=frozenset([f"{url}?id=1&token=..."]))
+    assert [shot.source for shot in shots(two, done)] == [f"{url}?id=2&token=..."], "gone on with by the name it had"
     message = error_of(web("/text", "text/html", b"<html>"), PRIVATE)
     assert message.startswith(url.replace("/a.png", "/text: not a picture"))
 

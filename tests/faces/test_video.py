@@ -470,6 +470,8 @@ def test_the_password_is_sent_and_never_shown(frames):
         ("rtsp://[fe80::1]:554/1", "rtsp://[fe80::1]:554/1"),
         ("rtsp://10.0.0.2/user=admin&password=b&channel=1", "rtsp://10.0.0.2/user=admin&password=...&channel=1"),
         ("https://example.org/a.jpg?size=3&TOKEN=b", "https://example.org/a.jpg?size=3&TOKEN=..."),
+        ("https://s3.test/a?X-Amz-Signature=1&id=2&apikey=3", "https://s3.test/a?X-Amz-Signature=...&id=2&apikey=..."),
+        ("https://example.org/a?monkey=1&design=2", "https://example.org/a?monkey=1&design=2"),
         ("https://example.org/@somebody/a.jpg", "https://example.org/@somebody/a.jpg"),
         ("https://a:b@example.org/@somebody/a.jpg", "https://example.org/@somebody/a.jpg"),
         ("https://bücher.example/a.jpg", "https://bücher.example/a.jpg"),

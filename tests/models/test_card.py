@@ -1,5 +1,6 @@
 import base64
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,3 +69,13 @@ def test_a_card_that_lacks_something_is_refused(change):
 
     with pytest.raises(ModelError, match="card"):
         detach(attach(GRAPH, Changed(**CARD.__dict__)))
+
+
+def test_the_threshold_is_that_of_the_largest_rate_that_is_not_above_the_one_asked_for():
+    output = replace(CARD.outputs["probabilities"], abstain={"0.2": 0.4, "0.05": 0.8})
+    _, card = detach(attach(GRAPH, replace(CARD, outputs={"probabilities": output})))
+    assert [card.threshold(rate) for rate in (0.05, 0.1, 0.2, 0.5)] == [0.8, 0.8, 0.4, 0.4]
+    with pytest.raises(ModelError, match=r"only for 0\.05, 0\.2"):
+        card.threshold(0.01)
+    with pytest.raises(ModelError, match="mien export"):
+        CARD.threshold(0.1)

@@ -72,7 +72,7 @@ def evaluate(
     if record:
         from mien.export.package import record_metrics
 
-        record_metrics(loaded.path, str(split), {f.output: f for f in figures})
+        record_metrics(loaded.path, scored)
     if ledger:
         _append(ledger, scored.provenance, figures, why if protocol == "official" else f"{protocol}: {why}")
     if as_json:

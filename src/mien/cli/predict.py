@@ -112,7 +112,7 @@ def predict(
     with ExitStack() as closing, _interruptible():
         screen = closing.enter_context(printer(form, labels, top, total))
         # The table last, so that what is wrong with the copies is said before it is begun, and it is closed first.
-        copies = closing.enter_context(Copies(annotate, sources, start, _say)) if annotate else None
+        copies = closing.enter_context(Copies(annotate, sources, _say)) if annotate else None
         table = closing.enter_context(File(output, labels, resume=resume)) if output else None
         reading = replace(reading, skip=table.done if table else frozenset[str]())
         for shot, frame in recognizer.read(shots(sources, reading), Following(track=track, smooth=smooth)):

@@ -25,14 +25,13 @@ class Copies:
     Args:
         place: a folder, made if it is not there; or, where the only source is a video, the file to write.
         sources: the words of this run.
-        start: the second that videos are read from.
         say: is told what was written.
     """
 
-    def __init__(self, place: Path, sources: Sequence[str], start: float, say: Callable[[str], None]) -> None:
+    def __init__(self, place: Path, sources: Sequence[str], say: Callable[[str], None]) -> None:
         from mien.movie import SUFFIXES
 
-        self._start, self._say = start, say
+        self._say = say
         self._file = place if place.suffix.lower() in SUFFIXES else None
         self._folder = place.parent if self._file else place
         try:
@@ -60,7 +59,7 @@ class Copies:
         drawn = annotate(shot.pixels, frame, charts=not moving)
         if not moving:
             if self._file:
-                raise MienError(f"{shot.source} is no video, and {self._file} is none of a folder: name a folder")
+                raise MienError(f"{shot.source} is no video, and {self._file} is one: name a folder")
             self._save(shot, drawn)
             return
         if not self._movie:
@@ -87,13 +86,10 @@ class Copies:
         from mien.faces import video
         from mien.movie import Movie
 
-        if self._file and self._file.resolve() in self._kept:
-            raise MienError(f"{self._file} is one video, and there are several sources: name a folder")
         if self._file and self._written:
-            raise MienError(f"{self._file} holds one video, and there are more: name a folder")
+            raise MienError(f"{self._file} is one video, and there are several sources: name a folder")
         self._written = True
         path = self._file or self._name(shot, ".mp4")
-        self._kept.add(path.resolve())
         file = Path(shot.source or "")
         local = not shot.live and file.is_file()
         movie = Movie(

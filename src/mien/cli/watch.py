@@ -33,6 +33,7 @@ def watch(
     ] = None,
 ) -> None:
     """Watch faces in a window. Escape, Q or closing the window ends it."""
+    from mien.errors import SourceError
     from mien.output import File
     from mien.recognizer import Following, Recognizer
     from mien.window import show
@@ -41,10 +42,18 @@ def watch(
     if recognizer.notice:
         typer.echo(f"mien: note: {recognizer.notice}", err=True)
     labels = list(next(iter(recognizer.model.card.outputs.values())).labels)
+    lost: SourceError | None = None
     with ExitStack() as closing:
         table = closing.enter_context(File(output, labels)) if output else None
         following = Following(smooth=smooth)
-        show(f"mien: {source}", lambda: sights(recognizer, source, following, table, charts=charts, mirror=mirror))
+        try:
+            show(f"mien: {source}", lambda: sights(recognizer, source, following, table, charts=charts, mirror=mirror))
+        except KeyboardInterrupt:
+            pass
+        except SourceError as error:  # raised once the table is closed: what was seen until then is kept
+            lost = error
+    if lost:
+        raise lost
 
 
 def sights(

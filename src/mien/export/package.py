@@ -262,15 +262,19 @@ def _thresholds(scores: predictions.Scores) -> dict[str, float]:
     return {rate: round(least, 4) for rate, least in found.items() if least is not None}
 
 
-def record_metrics(file: Path, split: str, figures: dict[str, metrics.Figures]) -> None:
+def record_metrics(file: Path, scored: predictions.Predictions) -> None:
     """Write the figures of a split into a model file's card; the graph stays byte for byte what it is.
+
+    Validation also says how sure the model must be for a given share of wrong answers.
 
     Raises:
         ModelError: the file is damaged.
     """
     bare, card = detach(file.read_bytes(), where=str(file))
-    outputs = {
-        name: replace(output, metrics={**output.metrics, split: summary(figures[name])}) if name in figures else output
-        for name, output in card.outputs.items()
-    }
+    outputs = dict(card.outputs)
+    for scores in scored.scores:
+        before = outputs[scores.output]
+        figures = {**before.metrics, scored.split: summary(metrics.measure(scores))}
+        abstain = _thresholds(scores) if scored.split == "validation" else before.abstain
+        outputs[scores.output] = replace(before, metrics=figures, abstain=abstain)
     RunFolder(file.parent).write(file, attach(bare, replace(card, outputs=outputs)))

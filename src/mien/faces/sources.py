@@ -177,7 +177,7 @@ def _matches(pattern: Path) -> list[Path]:
 
 def _of_address(address: str, reading: Reading) -> Iterator[Shot]:
     with remote.open_address(address, private=reading.private) as reply:
-        name = reply.name
+        name = video.without_password(address)  # with its query, which may be all that tells two pictures apart
         if reply.content_type == "multipart/x-mixed-replace":
             yield from _limited(_motion_jpeg(reply, name), reading)
         elif reply.content_type.startswith("video/"):

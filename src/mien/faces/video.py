@@ -37,7 +37,10 @@ _ROUNDING = 0.001  # of times, in seconds
 # Seconds before the one to start at that are leapt to, one after the other: FFmpeg may land on a later key frame than
 # the one asked for, as it does in MPEG-TS.
 _BACK = (1.0, 8.0, 64.0, 512.0)
-_SECRET = re.compile(r"((?:pass|passwd|password|pwd|token|secret|key)=)[^&/?#;]+", re.IGNORECASE)
+_SECRET = re.compile(
+    r"(?<![\w-])((?:[\w-]*(?:passw|token|secret|signature|credential)[\w-]*|pass|pwd|sig|auth|(?:api[_-]?)?key)=)[^&/?#;]+",
+    re.IGNORECASE,
+)
 _HOST = re.compile(r"(\[[\w:.%]+\]|[\w.-]+)(:\d*)?")
 _OPENING = threading.Lock()  # what FFmpeg is told goes through the environment of the whole process
 
@@ -117,7 +120,7 @@ def read_camera(number: int) -> Iterator[Shot]:
 
 
 def without_password(address: str) -> str:
-    """An address as it may be shown.
+    """An address as it may be shown: without its login, and with dots for what looks like a secret in its query.
 
     >>> without_password("rtsp://admin:1234@camera:554/1?user=admin&password=1234")
     'rtsp://camera:554/1?user=admin&password=...'

@@ -89,6 +89,8 @@ def _lines(sources: Sources) -> Iterator[str]:
     yield from _figures(sources)
     yield from ("", "## Per class", "")
     yield from _classes(sources.answers)
+    yield from ("## Being unsure", "")
+    yield from _abstention(sources)
     yield from ("", "## Sensitivity", "")
     yield from _sensitivity(sources.sensitivity)
     yield from ("", "## Data, terms and use", "")
@@ -163,6 +165,23 @@ def _classes(answers: dict[str, Predictions]) -> Iterator[str]:
         for row in measure(scores).classes:
             yield f"| {row.label} | {row.n:,} | {100 * row.precision:.1f} | {100 * row.recall:.1f} |"
         yield ""
+
+
+def _abstention(sources: Sources) -> Iterator[str]:
+    yield "With `--error-rate`, faces that the model is less sure of than this are answered `unsure`: the threshold was"
+    yield "chosen on validation, so that the share of wrong answers among those given is at most the rate there."
+    yield ""
+    yield "| labels | rate asked for | threshold | split | answered, % | wrong among them, % |"
+    yield "|---|---|---|---|---|---|"
+    for split, answers in sources.answers.items():
+        for scores in answers.scores:
+            part = scores.labelled()
+            sure, right = part.probabilities.max(axis=1), part.probabilities.argmax(axis=1) == part.truth
+            for rate, least in sources.model.card.outputs[scores.output].abstain.items():
+                given = sure >= least
+                wrong = 100 * (1 - right[given].mean()) if given.any() else 0.0
+                shares = f"{100 * given.mean():.1f} | {wrong:.1f}"
+                yield f"| {scores.label_set} | {rate} | {least:.3f} | {split} | {shares} |"
 
 
 def _sensitivity(found: Sequence[Sensitivity]) -> Iterator[str]:

@@ -1,0 +1,334 @@
+import itertools
+import math
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from bright_patches import SIDE, Patches, draw, eyes_of
+from numbered_frames import write_video
+from stub_model import StubModel
+
+from mien import recognizer as recognition
+from mien.errors import ModelError, PictureError, SourceError
+from mien.faces.detect import Detection
+from mien.faces.shot import Shot
+from mien.faces.sources import Reading
+from mien.recognizer import Following, Recognizer
+from mien.results import UNSURE, Box
+
+
+@pytest.fixture
+def recognizer():
+    return made()
+
+
+def made(**options):
+    one = Recognizer(StubModel(), "haar", **options)
+    one.detector = Patches()
+    return one
+
+
+def clip(source, count, people=(1,), *, live=False, left=10):
+    """Shots of people who stand apart and move to the right."""
+    for index in range(count):
+        places = {seed: (left + 100 * place + 2 * index, 30) for place, seed in enumerate(people)}
+        yield Shot(source, draw(places), None, index, index / 10, live)
+
+
+def still(source, *people):
+    return Shot(source, draw({seed: (10 + 100 * place, 30) for place, seed in enumerate(people)}))
+
+
+def frames_of(recognizer, shots, **following):
+    return [frame for _, frame in recognizer.read(shots, Following(**following))]
+
+
+def numbers(frames):
+    return [[face.track for face in frame.faces] for frame in frames]
+
+
+# ----------------------------------------------------------------------------------- pictures
+
+
+def test_faces_of_several_pictures_are_scored_together_and_stay_in_order(recognizer):
+    shots = [still(f"{number}.png", *range(number, number + number % 3)) for number in range(20)]
+    found = list(recognizer.read(shots))
+    assert [shot for shot, _ in found] == shots
+    assert [frame.source for _, frame in found] == [f"{number}.png" for number in range(20)]
+    assert [len(frame.faces) for _, frame in found] == [number % 3 for number in range(20)]
+    assert recognizer.model.batches == [7, 8, 4]
+    alone = made()
+    for shot, frame in found:
+        assert frame.faces == alone.predict(shot.pixels, "rgb").faces
+        assert all(face.track is None and face.smoothed is None for face in frame.faces)
+
+
+def test_pictures_without_faces_are_not_scored(recognizer):
+    frames = frames_of(recognizer, [still("a.png")] * 11)
+    assert [frame.faces for frame in frames] == [()] * 11
+    assert {(frame.width, frame.height) for frame in frames} == {(320, 120)}
+    assert recognizer.model.batches == []
+
+
+def test_nothing_gives_nothing(recognizer):
+    assert list(recognizer.read([])) == []
+    assert list(recognizer.stream([])) == []
+
+
+def test_no_more_pictures_wait_than_are_scored_together(recognizer):
+    taken = []
+
+    def endless():
+        while True:
+            taken.append(still("a.png", 1))
+            yield taken[-1]
+
+    found = recognizer.read(endless())
+    for given in range(1, 30):
+        next(found)
+        assert len(taken) - given < 8
+    found.close()
+
+
+def test_large_pictures_do_not_wait_for_others(recognizer, monkeypatch):
+    monkeypatch.setattr(recognition, "_TOGETHER_PIXELS", 320 * 120 * 3 - 1)
+    frames_of(recognizer, [still("a.png", 1)] * 10)
+    assert recognizer.model.batches == [3, 3, 3, 1]
+    recognizer.model.batches.clear()
+    monkeypatch.setattr(recognition, "_TOGETHER_PIXELS", 320 * 120 - 1)
+    frames_of(recognizer, clip("a.mp4", 4))
+    assert recognizer.model.batches == [1, 1, 1, 1]
+
+
+def test_what_could_not_be_read_is_a_frame_with_its_error(recognizer):
+    lost = Shot("b.png", None, PictureError("b.png: not a picture"))
+    frames = frames_of(recognizer, [still("a.png", 1), lost, still("c.png", 2)])
+    assert [frame.error for frame in frames] == [None, "b.png: not a picture", None]
+    assert (frames[1].source, frames[1].width, frames[1].height, frames[1].faces) == ("b.png", 0, 0, ())
+    assert [len(frame.faces) for frame in frames] == [1, 0, 1]
+    assert frames[2].faces != frames[0].faces
+
+
+def test_faults_of_the_caller_are_raised(recognizer):
+    with pytest.raises(PictureError, match="a source is a path"):
+        list(recognizer.stream([np.zeros((9, 9), np.uint8), 5]))
+
+
+# ------------------------------------------------------------------------------------- videos
+
+
+def test_people_keep_their_numbers_through_a_clip(recognizer):
+    frames = frames_of(recognizer, clip("a.mp4", 20, (1, 2)))
+    assert numbers(frames) == [[1, 2]] * 20
+    assert [frame.index for frame in frames] == list(range(20))
+    assert [frame.time for frame in frames] == [number / 10 for number in range(20)]
+    assert [frame.faces[0].box.x for frame in frames] == [10 + 2 * number for number in range(20)]
+    assert all(face.quality.size == SIDE for frame in frames for face in frame.faces)
+    assert recognizer.model.batches == [16, 16, 8]
+
+
+def test_every_clip_begins_with_number_one(recognizer):
+    first, second = clip("a.mp4", 10, (1, 2)), clip("b.mp4", 10, (2, 3))
+    assert numbers(frames_of(recognizer, itertools.chain(first, second))) == [[1, 2]] * 20
+    again = itertools.chain(clip("a.mp4", 3, (1, 2)), clip("a.mp4", 3, (2,), left=110))
+    assert numbers(frames_of(recognizer, again)) == [[1, 2]] * 3 + [[1]] * 3, "of the same name, but anew"
+
+
+def test_a_clip_ends_with_a_picture_in_between(recognizer):
+    shots = [*clip("a.mp4", 3, (1, 2)), still("b.png", 1), *clip("c.mp4", 3, (2,)), still("d.png", 3)]
+    frames = frames_of(recognizer, shots)
+    assert numbers(frames) == [[1, 2]] * 3 + [[None]] + [[1]] * 3 + [[None]]
+    assert [[face.smoothed is None for face in frame.faces] for frame in frames[2:5]] == [[False] * 2, [True], [False]]
+    alone = made().predict(shots[3].pixels, "rgb")
+    assert frames[3].faces == alone.faces
+
+
+def test_a_damaged_frame_does_not_end_a_clip(recognizer):
+    shots = list(clip("a.mp4", 9, (1, 2)))
+    shots[4] = Shot("a.mp4", None, SourceError("a.mp4: frame 4 is damaged"), 4, 0.4)
+    frames = frames_of(recognizer, shots)
+    assert numbers(frames) == [[1, 2]] * 4 + [[]] + [[1, 2]] * 4
+    assert frames[4].error == "a.mp4: frame 4 is damaged"
+    assert (frames[4].index, frames[4].time) == (4, 0.4)
+
+
+def test_probabilities_are_steadied_within_a_clip_and_not_across(recognizer):
+    def flickering(source):
+        for index in range(12):
+            at = draw({1 + index % 2: (100, 30)})
+            yield Shot(source, at, None, index, index / 10)
+
+    frames = frames_of(recognizer, [*flickering("a.mp4"), *flickering("b.mp4")], smooth=0.4)
+    clips = frames[:12], frames[12:]
+    for one in clips:
+        held = None
+        keep = math.exp(-0.1 / 0.4)
+        for frame in one:
+            (face,) = frame.faces
+            now = dict(face.probabilities)
+            held = now if held is None else {label: keep * held[label] + (1 - keep) * now[label] for label in now}
+            assert dict(face.smoothed) == pytest.approx(held)
+    first, second = (one[0].faces[0] for one in clips)
+    assert dict(first.smoothed) == dict(second.smoothed) == dict(first.probabilities)
+    swing = [abs(a.faces[0].probability - b.faces[0].probability) for a, b in itertools.pairwise(frames[:12])]
+    calm = [
+        max(a.faces[0].smoothed.values()) - max(b.faces[0].smoothed.values())
+        for a, b in itertools.pairwise(frames[:12])
+    ]
+    assert max(map(abs, calm)) < max(swing)
+
+
+def test_following_can_be_left_out():
+    plain = made()
+    frames = frames_of(plain, clip("a.mp4", 10, (1, 2)), track=False)
+    assert numbers(frames) == [[None, None]] * 10
+    assert all(face.smoothed is None for frame in frames for face in frame.faces)
+    assert plain.detector.searched == [(320, 120)] * 10
+    rough = frames_of(made(), clip("a.mp4", 10, (1, 2)), smooth=0)
+    assert numbers(rough) == [[1, 2]] * 10
+    assert all(face.smoothed is None for frame in rough for face in frame.faces)
+
+
+def test_between_whole_frames_only_surroundings_are_searched(recognizer):
+    frames = frames_of(recognizer, clip("a.mp4", 12), interval=4)
+    whole = [number for number, size in enumerate(recognizer.detector.searched) if size == (320, 120)]
+    assert whole == [0, 4, 8]
+    assert len(recognizer.detector.searched) == 12
+    searched = made()
+    assert frames == frames_of(searched, clip("a.mp4", 12), interval=1)
+    assert searched.detector.searched == [(320, 120)] * 12
+
+
+def test_a_live_source_is_answered_picture_by_picture(recognizer):
+    taken = []
+
+    def camera():
+        for shot in clip("camera:0", 20, (1, 2), live=True):
+            taken.append(shot.index)
+            yield shot
+
+    found = recognizer.read(camera())
+    for index in range(20):
+        assert next(found)[1].index == index
+        assert taken[-1] == index, "an answer must not wait for the next picture"
+    assert next(found, None) is None
+    assert recognizer.model.batches == [2] * 20
+
+
+def test_a_source_that_is_lost_keeps_what_was_live(recognizer):
+    def camera():
+        yield from clip("camera:0", 2, live=True)
+        yield Shot("camera:0", None, SourceError("camera:0: gives no more pictures"))
+
+    frames = frames_of(recognizer, camera())
+    assert numbers(frames) == [[1], [1], []]
+    assert frames[2].error == "camera:0: gives no more pictures"
+
+
+def test_a_video_is_streamed_from_its_file(recognizer, tmp_path):
+    path = write_video(tmp_path / "clip.mp4", 20, picture=lambda number: draw({1: (20 + number, 40)}, 160, 128))
+    frames = list(recognizer.stream(path))
+    assert numbers(frames) == [[1]] * 20
+    assert {frame.source for frame in frames} == {str(path)}
+    part = list(recognizer.stream([str(path)], reading=Reading(start=1.0, every=3), following=Following(smooth=0)))
+    assert [frame.index for frame in part] == [10, 13, 16, 19]
+    assert [frame.time for frame in part] == pytest.approx([1.0, 1.3, 1.6, 1.9])
+    assert all(face.smoothed is None for frame in part for face in frame.faces)
+
+
+# -------------------------------------------------------------------------------------- faces
+
+
+def test_small_faces_are_left_out():
+    many = draw({1: (10, 30), 2: (110, 30)})
+    many[40:60, 250:270] = 200
+    many[40:44, 200:220] = 200
+    found = {least: made(min_size=least).predict(many, "rgb").faces for least in (0, 10, 20, 21, 40, 41)}
+    assert {least: len(faces) for least, faces in found.items()} == {0: 4, 10: 3, 20: 3, 21: 2, 40: 2, 41: 0}
+    frames = frames_of(made(min_size=30), [Shot("a.mp4", many, None, index, index / 10) for index in range(3)])
+    assert [[face.box.x for face in frame.faces] for frame in frames] == [[10, 110]] * 3
+
+
+class Given:
+    """A detector that finds one face at a given place."""
+
+    name, notice = "haar", None
+
+    def __init__(self, detection):
+        self.detection = detection
+
+    def detect(self, picture, *, longest=800):
+        return [self.detection]
+
+
+@pytest.mark.parametrize("degrees", [-40, -12, 25, 90])
+def test_a_tilted_face_is_turned_upright(degrees):
+    coarse = np.random.default_rng(5).integers(40, 255, (6, 6, 3), dtype=np.uint8)
+    upright = np.zeros((240, 240, 3), np.uint8)
+    upright[60:180, 60:180] = cv2.resize(coarse, (120, 120), interpolation=cv2.INTER_CUBIC)
+    turn = cv2.getRotationMatrix2D((120, 120), -degrees, 1.0)
+    tilted = cv2.warpAffine(upright, turn, (240, 240), flags=cv2.INTER_LINEAR)
+    eyes = eyes_of(80, 80, 80, 80)
+    turned = tuple(map(tuple, (np.c_[eyes, np.ones(5)] @ turn.T).tolist()))
+    seen = {}
+    for align in (False, True):
+        for name, pixels, points in (("upright", upright, eyes), ("tilted", tilted, turned)):
+            one = made(align=align)
+            one.detector = Given(Detection(Box(80, 80, 80, 80), 0.9, points))
+            score = one.model.score
+            one.model.score = lambda crops, key=(name, align), score=score: seen.update({key: crops[0]}) or score(crops)
+            (face,) = one.predict(pixels, "rgb").faces
+            assert face.quality.roll == pytest.approx(degrees if name == "tilted" else 0)
+    expected = seen["upright", False].astype(int)
+
+    def apart(key):
+        return np.abs(seen[key] - expected).mean()
+
+    assert apart(("upright", True)) < 2
+    assert apart(("tilted", True)) < 4
+    assert apart(("tilted", False)) > 15
+
+
+def test_without_eyes_nothing_is_turned():
+    pixels = draw({1: (100, 30)})
+    one, other = made(align=True), made()
+    one.detector = other.detector = Given(Detection(Box(100, 30, 40, 40)))
+    assert one.predict(pixels, "rgb") == other.predict(pixels, "rgb")
+
+
+def test_unsure_is_said_at_the_error_rate_that_was_asked_for():
+    model = StubModel()
+    asked = []
+
+    def threshold(rate):
+        asked.append(rate)
+        if rate < 0.01:
+            raise ModelError("does not say how sure it must be")
+        return 0.999
+
+    model.card.threshold = threshold
+    shots = list(clip("a.mp4", 4))
+    sure = frames_of(Recognizer(model, "none"), shots)
+    unsure = frames_of(Recognizer(model, "none", error_rate=0.05), shots)
+    assert asked == [0.05]
+    assert [face.expression for frame in unsure for face in frame.faces] == [UNSURE] * 4
+    assert [face.smoothed_expression for frame in unsure for face in frame.faces] == [UNSURE] * 4
+    for one, other in zip(sure, unsure, strict=True):
+        assert one.faces[0].expression != UNSURE
+        assert one.faces[0].probabilities == other.faces[0].probabilities
+    with pytest.raises(ModelError, match="how sure"):
+        Recognizer(model, "none", error_rate=0.001)
+
+
+def test_the_card_says_what_the_crops_are(monkeypatch):
+    model = StubModel()
+    model.card.framing["haar"] = {"scale": 2.0, "dx": 0.0, "dy": 0.0}
+    wide = Recognizer(model, "haar")
+    wide.detector = Patches()
+    kept = SimpleNamespace()
+    monkeypatch.setattr(model, "score", lambda crops: setattr(kept, "crops", crops) or StubModel().score(crops))
+    wide.predict(draw({1: (100, 30)}), "rgb")
+    assert kept.crops.shape == (1, 48, 48, 3)
+    assert not kept.crops[0, :10].any(), "twice the face is mostly black"
+    assert kept.crops[0, 16:32, 16:32].min() > 30
