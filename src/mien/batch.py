@@ -63,7 +63,8 @@ class Done:
     Attributes:
         shards: of the whole job; ``read`` of them in this run, the others before.
         pictures, faces, failed: of this run.
-        seconds: that the workers were at work together.
+        seconds: from the start of the first worker to the end of the last, loading the model included; Ray's own start
+            is not.
         workers: how many there were.
     """
 
@@ -122,10 +123,10 @@ def run(
     _claim(folder, job, sources)
     left = [number for number in range(len(shards)) if not _part(folder, number).exists()]
     pictures = faces = failed = 0
-    began = time.monotonic()
-    count = 0
+    seconds, count = 0.0, 0
     if left:
         _start(ray, address, workers)
+        began = time.monotonic()
         try:
             count = workers or max(round(ray.cluster_resources().get("CPU", 1)), 1)
             count = min(count, len(left))
@@ -144,13 +145,13 @@ def run(
                 )
                 done += 1
                 yield done, len(shards)
+            seconds = time.monotonic() - began
         except ray.exceptions.RayError as error:
             raise MienError(f"the job stopped: {_cause(error)}; call it again to go on") from error
         finally:
             ray.shutdown()
-    seconds = time.monotonic() - began
     _write_failures(folder, len(shards))
-    yield Done(len(shards), len(left), pictures, faces, failed, seconds if left else 0.0, count)
+    yield Done(len(shards), len(left), pictures, faces, failed, seconds, count)
 
 
 class ReadShard:

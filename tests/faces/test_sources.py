@@ -18,7 +18,7 @@ from PIL import Image
 from rtsp_server import Camera
 
 from mien.errors import MienError, PictureError, SourceError
-from mien.faces import images, video
+from mien.faces import images, live, video
 from mien.faces.shot import Shot
 from mien.faces.sources import Reading, is_live, shots
 
@@ -168,7 +168,7 @@ def test_a_camera_is_read_by_its_number(monkeypatch):
         for index in itertools.count():
             yield Shot(f"camera:{number}", draw(index), None, index, index / 10, live=True)
 
-    monkeypatch.setattr(video, "read_camera", read_camera)
+    monkeypatch.setattr(live, "read_camera", read_camera)
     assert seen(shots("Camera:12", Reading(limit=0.45)))[-1] == ("camera:12", 4)
     assert asked == [12]
     assert [number for _, number in seen(shots("camera:0", Reading(limit=1.0, every=4)))] == [0, 4, 8]
@@ -180,7 +180,7 @@ def test_a_camera_that_is_unplugged_is_said_after_its_frames(monkeypatch):
         yield Shot("camera:0", draw(0), None, 0, 0.0, live=True)
         raise SourceError("camera:0: gives no more pictures")
 
-    monkeypatch.setattr(video, "read_camera", read_camera)
+    monkeypatch.setattr(live, "read_camera", read_camera)
     assert seen(shots("camera:0")) == [("camera:0", 0), ("camera:0", False)]
 
 

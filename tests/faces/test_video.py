@@ -17,8 +17,9 @@ from PIL import Image
 from rtsp_server import Camera, unused_port
 
 from mien.errors import SourceError
-from mien.faces import video
-from mien.faces.video import read_camera, read_file, read_stream, without_password
+from mien.faces import live, video
+from mien.faces.live import read_camera, read_stream
+from mien.faces.video import read_file, without_password
 
 FORMS = [("clip.mp4", "mp4v"), ("clip.avi", "MJPG"), ("clip.mkv", "MJPG"), ("clip.ts", "mpg2"), ("clip.webm", "VP80")]
 
@@ -352,7 +353,7 @@ def hurried(monkeypatch):
         slept.append(seconds)
         time.sleep(min(seconds, 0.01))
 
-    monkeypatch.setattr(video, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
+    monkeypatch.setattr(live, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
     return slept
 
 
@@ -482,10 +483,10 @@ def test_addresses_are_shown_without_what_is_secret(address, shown):
 
 
 def test_which_words_are_streams():
-    assert video.is_stream("RTSP://camera/1")
-    assert video.is_stream("rtsps://camera/1")
-    assert not video.is_stream("https://camera/1")
-    assert not video.is_stream("rtsp")
+    assert live.is_stream("RTSP://camera/1")
+    assert live.is_stream("rtsps://camera/1")
+    assert not live.is_stream("https://camera/1")
+    assert not live.is_stream("rtsp")
 
 
 # ---------------------------------------------------------------------------------------------- cameras

@@ -1,1 +1,14 @@
-"""Pictures in, face crops out: ``images`` reads, ``detect`` finds, ``crop`` frames."""
+"""Pictures in, face crops out: ``sources`` reads, ``detect`` finds, ``track`` follows, ``crop`` frames.
+
+::
+
+    sources ─┬─ images             pictures of every kind
+             ├─ archive            zip and tar
+             ├─ video, live        files; cameras and RTSP streams
+             └─ remote ─ motion_jpeg, connection      web addresses
+    detect ──┬─ (YuNet, Viola-Jones)
+             ├─ landmarks ─ blazeface
+             └─ mtcnn
+    follow ─── track ─ assignment
+    crop, quality
+"""

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mien.errors import MienError, PictureError, SourceError
-from mien.faces import archive, images, motion_jpeg, remote, video
+from mien.faces import archive, images, live, motion_jpeg, remote, video
 from mien.faces.images import Color, Picture
 from mien.faces.shot import Shot
 
@@ -104,7 +104,7 @@ def shots(source: Source, reading: Reading | None = None) -> Iterator[Shot]:
 
 def is_live(word: str) -> bool:
     """Whether a source has no end of its own: a camera or stream."""
-    return bool(_CAMERA.fullmatch(word)) or video.is_stream(word)
+    return bool(_CAMERA.fullmatch(word)) or live.is_stream(word)
 
 
 def _guarded(word: str, reading: Reading) -> Iterator[Shot]:
@@ -122,9 +122,9 @@ def _of_word(word: str, reading: Reading) -> Iterator[Shot]:
     if word == "-":
         yield _picture("-", sys.stdin.buffer.read(images.MAX_BYTES + 1), None)
     elif camera:
-        yield from _limited(video.read_camera(int(camera[1])), reading)
-    elif video.is_stream(word):
-        yield from _limited(video.read_stream(word), reading)
+        yield from _limited(live.read_camera(int(camera[1])), reading)
+    elif live.is_stream(word):
+        yield from _limited(live.read_stream(word), reading)
     elif remote.is_address(word):
         yield from _of_address(word, reading)
     elif not word:

@@ -1,7 +1,7 @@
-"""Frames of video files, cameras and RTSP streams, one at a time, with their times.
+"""Frames of video files, one at a time, with their times.
 
 Owns what is asked of OpenCV's video reader, and its limits: known containers only, no address inside a file is
-followed, frames no larger than a picture may be. Refuses to know which source a word on the command line means.
+followed, frames no larger than a picture may be. Refuses what has no end: that is ``live``.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,6 @@ SUFFIXES = frozenset(
 # Playlists and the like are not among them: they make FFmpeg open what somebody else wrote into the file.
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg"
 _FILE_OPTIONS = f"format_whitelist;{_CONTAINERS}|protocol_whitelist;file"
-_STREAMING = "rtsp,rtp,rtsps,srtp,tcp,tls,udp"
 # A file may end this much before its header says without being called cut off: headers round.
 _TOLERANCE = 0.02
 _ROUNDING = 0.001  # of times, in seconds
@@ -43,11 +41,6 @@ _SECRET = re.compile(
 )
 _HOST = re.compile(r"(\[[\w:.%]+\]|[\w.-]+)(:\d*)?")
 _OPENING = threading.Lock()  # what FFmpeg is told goes through the environment of the whole process
-
-
-def is_stream(text: str) -> bool:
-    """Whether a word is the address of an RTSP stream."""
-    return text.lower().startswith(("rtsp://", "rtsps://"))
 
 
 def read_file(
@@ -76,47 +69,6 @@ def read_file(
             if first is not None:
                 yield from _frames(capture, name, every, start, end, first, grabbed=back is not None)
                 return
-
-
-def read_stream(address: str, *, timeout: float = 10.0, retries: int = 5) -> Iterator[Shot]:
-    """The newest frames of an RTSP stream as they come, until it ends.
-
-    A lost connection is taken up again, with growing pauses, and counted on; frames that come while one is worked on
-    are dropped.
-
-    Args:
-        address: ``rtsp://`` or ``rtsps://``.
-        timeout: seconds to wait for the server and for each frame.
-        retries: connections in a row that may fail.
-
-    Raises:
-        SourceError: the stream cannot be opened, or was lost and did not come back.
-    """
-    shown = without_password(address)
-    options = f"rtsp_transport;tcp|protocol_whitelist;{_STREAMING}"
-
-    def connect() -> cv2.VideoCapture:
-        return _open(address, options, shown, timeout)
-
-    yield from _live(connect, shown, retries)
-
-
-def read_camera(number: int) -> Iterator[Shot]:
-    """The newest frames of a camera of this machine, until it is unplugged.
-
-    Raises:
-        SourceError: there is no such camera, or it gives no pictures.
-    """
-    name = f"camera:{number}"
-
-    def connect() -> cv2.VideoCapture:
-        with told_ffmpeg(""):
-            capture = cv2.VideoCapture(number)
-        if not capture.isOpened():
-            raise SourceError(f"{name}: there is no such camera, or another program uses it")
-        return capture
-
-    yield from _live(connect, name, retries=0)
 
 
 def without_password(address: str) -> str:
@@ -197,83 +149,27 @@ def _retrieved(capture: cv2.VideoCapture, name: str, index: int, at: float, *, l
     if not done or pixels is None or not pixels.size:
         error = SourceError(f"{name}: frame {index} at {at:.2f} s is damaged")
         return Shot(name, None, error, index, at, live)
-    return Shot(name, _rgb(pixels), None, index, at, live)
+    return Shot(name, to_rgb(pixels), None, index, at, live)
 
 
-def _rgb(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+def to_rgb(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """What OpenCV's reader gives, as RGB uint8 (H, W, 3)."""
     code = cv2.COLOR_GRAY2RGB if pixels.ndim == 2 else cv2.COLOR_BGR2RGB
     return np.asarray(cv2.cvtColor(pixels, code), np.uint8)
 
 
-class _Newest:
-    """The last frame that a live source gave, read by a thread of its own so that nothing old is waited for."""
+def open_capture(source: str, options: str, name: str, timeout: float | None = None) -> cv2.VideoCapture:
+    """OpenCV's reader of a file or address.
 
-    def __init__(self, capture: cv2.VideoCapture) -> None:
-        self._capture = capture
-        self._fresh = threading.Condition()
-        self._frame: NDArray[np.uint8] | None = None
-        self._count, self._over, self._stop = 0, False, False
-        self._thread = threading.Thread(target=self._read, daemon=True, name="mien-live")
-        self._thread.start()
+    Args:
+        source: the path or address.
+        options: for FFmpeg, as ``key;value|key;value``.
+        name: as messages call it.
+        timeout: seconds to wait for a server.
 
-    def _read(self) -> None:
-        while not self._stop:
-            try:
-                done, pixels = self._capture.read()
-            except cv2.error:
-                done, pixels = False, None  # as any end: whoever waits must hear of it
-            with self._fresh:
-                if not done or pixels is None:
-                    self._over = True
-                else:
-                    self._frame, self._count = np.asarray(pixels, np.uint8), self._count + 1
-                self._fresh.notify()
-            if self._over:
-                return
-
-    def take(self) -> tuple[NDArray[np.uint8], int] | None:
-        """The newest frame that was not taken yet and how many came so far; waits for it; None at the end."""
-        with self._fresh:
-            self._fresh.wait_for(lambda: self._frame is not None or self._over)
-            if self._frame is None:
-                return None
-            frame, self._frame = self._frame, None
-            return frame, self._count
-
-    def close(self) -> None:
-        self._stop = True
-        self._thread.join(timeout=30)
-        self._capture.release()
-
-
-def _live(connect: Callable[[], cv2.VideoCapture], name: str, retries: int) -> Iterator[Shot]:
-    """Frames of a live source; connects again where it is lost, as often as it may in a row."""
-    capture = connect()
-    began, counted, failures = time.monotonic(), 0, 0
-    while True:
-        newest, got = _Newest(capture), 0
-        try:
-            while (found := newest.take()) is not None:
-                pixels, got = found
-                failures = 0
-                at = time.monotonic() - began
-                yield Shot(name, _rgb(pixels), None, counted + got - 1, at, live=True)
-        finally:
-            newest.close()
-        counted += got
-        while True:
-            failures += 1
-            if failures > retries:
-                raise SourceError(f"{name}: gives no more pictures, after {counted:,} of them")
-            time.sleep(min(0.2 * 2**failures, 5.0))
-            try:
-                capture = connect()
-                break
-            except SourceError:
-                continue
-
-
-def _open(source: str, options: str, name: str, timeout: float | None = None) -> cv2.VideoCapture:
+    Raises:
+        SourceError: it cannot be opened, or its frames are too large.
+    """
     settings = [cv2.CAP_PROP_N_THREADS, 0]
     if timeout is not None:
         milliseconds = round(timeout * 1000)
@@ -294,7 +190,7 @@ def _open(source: str, options: str, name: str, timeout: float | None = None) ->
 
 @contextmanager
 def _opened(source: str, options: str, name: str) -> Iterator[cv2.VideoCapture]:
-    capture = _open(source, options, name)
+    capture = open_capture(source, options, name)
     try:
         yield capture
     finally:
