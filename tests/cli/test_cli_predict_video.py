@@ -15,7 +15,7 @@ from stub_model import StubModel
 
 from mien import cli, recognizer
 from mien.errors import SourceError
-from mien.faces import sources, video
+from mien.faces import live, sources, video
 from mien.faces.images import read
 from mien.faces.shot import Shot
 
@@ -314,7 +314,7 @@ def camera(monkeypatch):
                 yield Shot(f"camera:{number}", picture(0), None, index, index / 10, live=True)
             raise error
 
-        monkeypatch.setattr(video, "read_camera", read_camera)
+        monkeypatch.setattr(live, "read_camera", read_camera)
 
     return plug
 
