@@ -16,7 +16,7 @@ from mien.results import Quality
 
 # A face that fills fewer pixels of its picture than a crop has was enlarged, and shows less than a crop could.
 _FULL_SIZE = 48.0
-# Of FER2013's Training faces 95 % have more of the edge strength below (benchmarks/framing.py sharpness); blurred by
+# Of FER2013's Training faces 95 % have more of the edge strength below (benchmarks/sharpness.py); blurred by
 # two pixels they fall to a median of 0.11.
 _FULL_SHARPNESS = 0.58
 
@@ -33,7 +33,7 @@ def measure(found: Detection, crop: NDArray[np.uint8]) -> Quality:
         how frontal (1 at 0, 0 at a yaw of 1) the face is.
     """
     size = math.sqrt(found.box.width * found.box.height)
-    sharpness = min(_edges(crop) / _FULL_SHARPNESS, 1.0)
+    sharpness = min(edges(crop) / _FULL_SHARPNESS, 1.0)
     yaw = roll = None
     frontal = 1.0
     if len(found.landmarks) == 5:
@@ -50,7 +50,7 @@ def roll_of(landmarks: tuple[tuple[float, float], ...]) -> float:
     return math.degrees(math.atan2(right_y - left_y, right_x - left_x))
 
 
-def _edges(crop: NDArray[np.uint8]) -> float:
+def edges(crop: NDArray[np.uint8]) -> float:
     """Root mean square of the Laplacian against the standard deviation of the luma: contrast does not count."""
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     spread = float(grey.std())
