@@ -23,6 +23,7 @@ import numpy as np
 from mien import Recognizer, models
 from mien.faces.detect import build
 from mien.faces.images import read
+from mien.train import devices
 
 BATCH = 64
 
@@ -60,7 +61,7 @@ def main() -> None:
     for _ in range(asked.rounds):
         for name, action in stages.items():
             times[name].append(milliseconds(action))
-    print(f"{platform.machine()}, {platform.processor() or 'unknown processor'}, {platform.python_version()}")
+    print(f"{platform.machine()}, {devices.processor()}, {platform.python_version()}")
     for name, values in times.items():
         median = statistics.median(values)
         rate = f", {BATCH / median * 1000:.0f} faces/s" if name.startswith(str(BATCH)) else ""

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -31,6 +30,7 @@ from mien.faces.sources import shots
 from mien.output import File
 from mien.recognizer import Following, Recognizer
 from mien.results import Box
+from mien.train import devices
 
 SECONDS = 20
 WAYS = {"followed": Following(), "searched": Following(track=False, smooth=0)}
@@ -94,7 +94,7 @@ def main() -> None:
                 2,
             ),
             "detector": recognizer.detector.name,
-            "machine": {"cores": os.cpu_count(), "processor": platform.processor() or "AMD EPYC", "load_average": load},
+            "machine": {"cores": os.cpu_count(), "processor": devices.processor(), "load_average": load},
         }
         if asked.minutes:
             found["long"] = memory(folder / "clip.mp4", folder, asked.minutes)

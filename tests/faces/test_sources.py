@@ -186,7 +186,7 @@ def test_a_camera_that_is_unplugged_is_said_after_its_frames(monkeypatch):
 
 def test_a_stream_is_left_in_time():
     with Camera(rate=100) as camera:
-        found = list(shots(camera.address, Reading(limit=0.3)))
+        found = list(shots(camera.address, Reading(limit=0.3, private=True)))
     assert all(shot.live and shot.time <= 0.3 for shot in found)
     assert len(found) > 3
     assert not any(thread.name == "mien-live" for thread in threading.enumerate())
@@ -194,9 +194,21 @@ def test_a_stream_is_left_in_time():
 
 def test_a_stream_that_cannot_be_had_is_named_without_its_password():
     with Camera(connections=0) as camera:
-        (shot,) = shots(camera.address.replace("//", "//admin:s3cret@"))
+        (shot,) = shots(camera.address.replace("//", "//admin:s3cret@"), Reading(private=True))
     assert shot.source == camera.address
     assert "s3cret" not in str(shot.error)
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "rtsps"])
+def test_a_stream_of_a_private_network_must_be_allowed(scheme):
+    told = error_of(f"{scheme}://me:s3cret@127.0.0.1:1/live")
+    assert told.startswith(f"{scheme}://127.0.0.1:1/live: leads to 127.0.0.1, which is not a public address")
+    assert "names no host" in error_of(f"{scheme}:///live")
+
+
+def test_offline_means_streams_too(monkeypatch):
+    monkeypatch.setenv("MIEN_OFFLINE", "1")
+    assert error_of("rtsp://127.0.0.1:1/live", Reading(private=True)).startswith("MIEN_OFFLINE forbids")
 
 
 def test_words_that_mean_nothing(tmp_path):

@@ -361,7 +361,7 @@ def all_of(address, **options):
     """The shots of a stream until it is lost, and the message that says so."""
     shots = []
     with pytest.raises(SourceError) as caught:
-        shots.extend(read_stream(address, **{"timeout": 5, "retries": 0} | options))
+        shots.extend(read_stream(address, **{"private": True, "timeout": 5, "retries": 0} | options))
     return shots, str(caught.value)
 
 
@@ -388,7 +388,7 @@ def test_a_stream_gives_its_frames_as_they_come():
 
 def test_who_is_slow_gets_the_newest_frame():
     with Camera(rate=100) as camera:
-        shots = read_stream(camera.address)
+        shots = read_stream(camera.address, private=True)
         next(shots)
         for _ in range(3):
             time.sleep(0.4)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import io
 import ipaddress
+import os
 import re
 import socket
 import ssl
@@ -159,18 +160,8 @@ def connect(address: Address, private: bool, clock: Clock) -> Line:
         SourceError: the host is unknown or leads to an address that is not public.
         OSError: it cannot be reached.
     """
-    try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise SourceError(f"{address.name}: unknown host; check the address and the network") from error
-    for *_, place in found:
-        if not private and not _is_public(str(place[0])):
-            raise SourceError(
-                f"{address.name}: leads to {place[0]}, which is not a public address; private=True allows it for a"
-                " camera or server of your own"
-            )
     failure: OSError = OSError("unknown host")
-    for family, kind, protocol, _, place in found:
+    for family, kind, protocol, _, place in look_up(address.host, address.port, address.name, private):
         connection = socket.socket(family, kind, protocol)
         try:
             with clock.step(connection):
@@ -185,6 +176,35 @@ def connect(address: Address, private: bool, clock: Clock) -> Line:
             connection.close()
             raise
     raise failure
+
+
+def look_up(host: str, port: int, name: str, private: bool) -> list[tuple[Any, ...]]:
+    """Where a host is, as ``socket.getaddrinfo`` says it, every address checked; ``name`` is what messages call it.
+
+    Raises:
+        SourceError: the host is unknown or leads to an address that is not public.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise SourceError(f"{name}: unknown host; check the address and the network") from error
+    for *_, place in found:
+        if not private and not _is_public(str(place[0])):
+            raise SourceError(
+                f"{name}: leads to {place[0]}, which is not a public address; private=True allows it for a"
+                " camera or server of your own"
+            )
+    return list(found)
+
+
+def check_online() -> None:
+    """Refuse to go to the network where ``MIEN_OFFLINE`` forbids it.
+
+    Raises:
+        SourceError: it does.
+    """
+    if os.environ.get("MIEN_OFFLINE", "") not in ("", "0"):
+        raise SourceError("MIEN_OFFLINE forbids reading from the network: unset it, or name a file")
 
 
 def _is_public(text: str) -> bool:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import SourceError
+from mien.faces.connection import check_online, look_up
 from mien.faces.shot import Shot
 from mien.faces.video import open_capture, to_rgb, told_ffmpeg, without_password
 
+_PORT = 554  # of RTSP (RFC 7826); a look-up wants one
 _STREAMING = "rtsp,rtp,rtsps,srtp,tcp,tls,udp"
 
 
@@ -26,7 +29,9 @@ def is_stream(text: str) -> bool:
     return text.lower().startswith(("rtsp://", "rtsps://"))
 
 
-def read_stream(address: str, *, timeout: float = 10.0, retries: int = 5) -> Iterator[Shot]:
+def read_stream(
+    address: str, *, private: bool = False, timeout: float = 10.0, retries: int = 5
+) -> Iterator[Shot]:
     """The newest frames of an RTSP stream as they come, until it ends.
 
     A lost connection is taken up again, with growing pauses, and counted on; frames that come while one is worked on
@@ -34,19 +39,34 @@ def read_stream(address: str, *, timeout: float = 10.0, retries: int = 5) -> Ite
 
     Args:
         address: ``rtsp://`` or ``rtsps://``.
+        private: the host may lie in a private network, as most cameras do. FFmpeg looks its name up a second time.
         timeout: seconds to wait for the server and for each frame.
         retries: connections in a row that may fail.
 
     Raises:
-        SourceError: the stream cannot be opened, or was lost and did not come back.
+        SourceError: the stream cannot be opened, leads to an address that is not public, or was lost and did not
+            come back; or ``MIEN_OFFLINE`` forbids it.
     """
     shown = without_password(address)
+    check_online()
+    _check_host(shown, private)
     options = f"rtsp_transport;tcp|protocol_whitelist;{_STREAMING}"
 
     def connect() -> cv2.VideoCapture:
         return open_capture(address, options, shown, timeout)
 
     yield from _live(connect, shown, retries)
+
+
+def _check_host(shown: str, private: bool) -> None:
+    try:
+        split = urlsplit(shown)
+        host, port = split.hostname or "", split.port or _PORT
+    except ValueError:
+        host, port = "", _PORT
+    if not host:
+        raise SourceError(f"{shown}: names no host, expected rtsp://host/path")
+    look_up(host, port, shown, private)
 
 
 def read_camera(number: int) -> Iterator[Shot]:

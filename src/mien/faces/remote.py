@@ -26,7 +26,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from mien.errors import SourceError
-from mien.faces.connection import Address, Clock, Line, connect, explained, parse
+from mien.faces.connection import Address, Clock, Line, check_online, connect, explained, parse
 
 #: A picture, or a part of motion JPEG, with more bytes is refused.
 MAX_BYTES = 2**26
@@ -126,8 +126,7 @@ def open_address(url: str, *, private: bool = False, timeout: float = 15) -> Rep
     Raises:
         SourceError: the address is not allowed, cannot be reached, or the server answers with anything but 200.
     """
-    if os.environ.get("MIEN_OFFLINE", "") not in ("", "0"):
-        raise SourceError("MIEN_OFFLINE forbids reading from web addresses: unset it, or name a file")
+    check_online()
     first = address = parse(url, private)
     clock = Clock(timeout)
     clock.allow(_PATIENCE * timeout)

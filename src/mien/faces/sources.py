@@ -54,7 +54,7 @@ class Reading:
         color: "rgb" or "bgr", the channel order of colour arrays.
         every: of videos, take only each so many-th frame.
         start, end: seconds of the part of a video to read; None: to its end.
-        private: addresses may be http and lie in a private network, as cameras do.
+        private: web addresses may be http, and all may lie in a private network, as cameras do.
         limit: seconds after which a camera or stream is left; None: never.
         skip: sources that are passed over, as shots name them: files, members of archives, addresses.
     """
@@ -124,7 +124,7 @@ def _of_word(word: str, reading: Reading) -> Iterator[Shot]:
     elif camera:
         yield from _limited(live.read_camera(int(camera[1])), reading)
     elif live.is_stream(word):
-        yield from _limited(live.read_stream(word), reading)
+        yield from _limited(live.read_stream(word, private=reading.private), reading)
     elif remote.is_address(word):
         yield from _of_address(word, reading)
     elif not word:
