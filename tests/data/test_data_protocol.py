@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from made_table import write_table
@@ -13,7 +14,7 @@ from mien.data import protocol
 from mien.data.audit import audit
 from mien.data.fer2013 import import_fer2013
 from mien.data.table import Table, read
-from mien.data.writer import TableInfo
+from mien.data.writer import TableInfo, TableWriter, pixel_digest
 from mien.errors import DataError
 
 
@@ -84,6 +85,33 @@ def test_folds_keep_near_copies_together(tmp_path: Path) -> None:
         assert (made.splits[::2] == made.splits[1::2]).all()
 
 
+def test_random_folds_deal_faces_whoever_they_show(tmp_path: Path) -> None:
+    # Four people with ten faces each; the first and the last face of each are the same picture.
+    with TableWriter(tmp_path / "t.parquet", TableInfo("people", "made", ("a", "b"))) as writer:
+        for row in range(40):
+            picture = noise(row - 9 if row % 10 == 9 else row)
+            image, digest = cv2.imencode(".png", picture)[1].tobytes(), pixel_digest(picture)
+            place = {"split": "train", "row": row, "group": row // 10 * 10}
+            writer.add(image=image, path="", label=row % 2, digest=digest, **place)
+    table = read(tmp_path / "t.parquet")
+    made = [protocol.apply(table, "kfold-random", folds=4, fold=fold, seed=2) for fold in range(4)]
+    held_out = [fold.split("validation").rows.tolist() for fold in made]
+    assert sorted(row for rows in held_out for row in rows) == list(range(40))
+    for fold, rows in zip(made, held_out, strict=True):
+        assert len(rows) == 10
+        assert len({row // 10 for row in rows}) > 1
+        assert fold.info.notes[-1].startswith(f"kfold-random: part {made.index(fold)} of 4")
+        assert "100.0% of it show a person or picture that is in train; optimistic: the same person" in " ".join(
+            fold.info.notes
+        )
+    assert any(protocol.share_trained_on(fold) > 0 for fold in made)
+    for fold in range(4):
+        apart = protocol.apply(table, "kfold", folds=4, fold=fold, seed=2)
+        assert {row // 10 for row in apart.split("validation").rows.tolist()}.isdisjoint(
+            row // 10 for row in apart.split("train").rows.tolist()
+        )
+
+
 def test_oversampling_first_fills_all_classes_up_and_leaks(table: Table) -> None:
     made = protocol.apply(table, protocol.OVERSAMPLE)
     largest = int((table.labels == 1).sum())
@@ -125,14 +153,20 @@ def table_path(table: Table) -> Path:
     return table._pictures._groups._load.args[0]
 
 
-@pytest.mark.parametrize("name", ["kfold", protocol.OVERSAMPLE])
+@pytest.mark.parametrize("name", ["kfold", protocol.RANDOM, protocol.OVERSAMPLE])
 def test_the_seed_decides(table: Table, name: str) -> None:
     first, other = (protocol.apply(table, name, folds=3, seed=seed) for seed in (1, 2))
     assert first.fingerprint != other.fingerprint
 
 
 def test_marks() -> None:
-    assert [protocol.mark(name).partition(":")[0] for name in protocol.NAMES] == ["", "", "optimistic", "", "invalid"]
+    marks = {name: protocol.mark(name).partition(":")[0] for name in protocol.NAMES}
+    honest = dict.fromkeys(("official", "deduplicated", "kfold"), "")
+    assert marks == honest | {
+        "paper": "optimistic",
+        "kfold-random": "optimistic",
+        "oversample-before-split": "invalid",
+    }
 
 
 def test_the_near_search_runs_once_for_a_table(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,9 +181,10 @@ def test_what_cannot_be_is_refused(table: Table) -> None:
         protocol.apply(table, "k-fold")
     with pytest.raises(DataError, match="is no protocol"):
         protocol.mark("honest")
-    for folds, fold in ((1, 0), (4, 4), (4, -1)):
-        with pytest.raises(DataError, match=rf"fold {fold} of {folds}: expected"):
-            protocol.apply(table, "kfold", folds=folds, fold=fold)
+    for name in protocol.FOLDED:
+        for folds, fold in ((1, 0), (4, 4), (4, -1)):
+            with pytest.raises(DataError, match=rf"fold {fold} of {folds}: expected"):
+                protocol.apply(table, name, folds=folds, fold=fold)
     train = table.take(table.splits == "train")
     for name in ("deduplicated", "paper"):
         with pytest.raises(DataError, match="no 'test' rows"):

@@ -1,4 +1,4 @@
-"""``mien data``: import, describe, audit and clean data sets."""
+"""``mien data``: import, describe, audit, clean and pool data sets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from mien.cli import data_import
 
-app = typer.Typer(help="Import, describe, audit and clean data sets.", no_args_is_help=True)
+app = typer.Typer(help="Import, describe, audit, clean and pool data sets.", no_args_is_help=True)
 app.add_typer(data_import.app, name="import")
 
 TableFile = Annotated[Path, typer.Argument(help="A table that mien data import wrote.")]
@@ -106,3 +106,33 @@ def clean(
         typer.echo(f"{name}: {count:,} train rows changed or left out")
     typer.echo(f"{len(cleaned.table):,} of {len(data):,} rows kept, fingerprint {cleaned.table.fingerprint}")
     say_written([output, lost])
+
+
+@app.command("pool")
+def pool(
+    files: Annotated[list[Path], typer.Argument(help="Tables that mien data import wrote.")],
+    output: data_import.Out,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Labels in order (a,b,c) or a file with one a line. [default: the basic seven or eight]"),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The pool's name; else the sources' names.")] = None,
+) -> None:
+    """Make one table of several: labels matched by name, splits and people kept, copies of held-out pictures left out.
+
+    mien data pool fer2013.parquet ckplus.parquet jaffe.parquet -o pooled.parquet
+    """
+    from mien.cli.data_printing import progress_bar
+    from mien.data import class_folders, table
+    from mien.data import pool as pooling
+
+    tables = [table.read(file) for file in files]
+    with progress_bar("writing pictures") as progress:
+        pooling.pool(
+            tables,
+            output,
+            labels=class_folders.read_labels(labels) if labels else None,
+            name=name,
+            progress=progress,
+        )
+    data_import.summarise(output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,24 @@ app = typer.Typer(help="Make one table of a data set.", no_args_is_help=True)
 
 Out = Annotated[Path, typer.Option("--output", "-o", help="The table to write (.parquet).")]
 Validation = Annotated[float, typer.Option(help="Share of the rows for validation where the source has none, 0-1.")]
+Test = Annotated[float, typer.Option(help="Share of the rows for test where the source has none, 0-1.")]
 Seed = Annotated[int, typer.Option(help="Seed of that choice.")]
+Size = Annotated[int, typer.Option(help="Pixels a side that a cut-out face has at most.")]
+
+
+class Detector(StrEnum):
+    """What finds faces that are to be cut out."""
+
+    yunet = "yunet"
+    haar = "haar"
+    mediapipe = "mediapipe"
+    mtcnn = "mtcnn"
+
+
+Faces = Annotated[
+    Detector | None,
+    typer.Option(help="Cut the largest face out of each picture, framed as FER2013's; pictures without are left out."),
+]
 
 
 @app.command("fer2013")
@@ -33,7 +51,7 @@ def import_fer2013(
         fer2013.import_fer2013(
             source, output, ferplus_file=ferplus, validation=validation, seed=seed, progress=progress
         )
-    _summarise(output)
+    summarise(output)
 
 
 @app.command("folder")
@@ -55,7 +73,9 @@ def import_folder(
 ) -> None:
     """Import any data set of class folders.
 
-    mien data import folder RAF-DB --labels surprise,fear,disgust,happy,sad,angry,neutral -o raf-db.parquet
+    mien data import folder MMAFEDB --name mma -o mma.parquet
+
+    mien data import folder DATASET --labels surprise,fear,disgust,happy,sad,angry,neutral -o table.parquet
     """
     from mien.cli.data_printing import progress_bar
     from mien.data import class_folders, folder
@@ -73,7 +93,7 @@ def import_folder(
             name=name,
             progress=progress,
         )
-    _summarise(output)
+    summarise(output)
 
 
 @app.command("parquet")
@@ -115,11 +135,134 @@ def import_parquet(
             seed=seed,
             progress=progress,
         )
-    _summarise(output)
+    summarise(output)
 
 
-def _summarise(path: Path) -> None:
-    """What an import wrote."""
+@app.command("ckplus")
+def import_ckplus(
+    source: Annotated[Path, typer.Argument(help="Folder with cohn-kanade-images and Emotion.")],
+    output: Out,
+    frames: Annotated[int, typer.Option(help="Frames at the end of a sequence that carry its label.")] = 3,
+    faces: Faces = None,
+    size: Size = 224,
+    validation: Validation = 0.1,
+    test: Test = 0.1,
+    seed: Seed = 0,
+) -> None:
+    """Import CK+: the last frames of each labelled sequence, and the first as neutral; people stay together.
+
+    mien data import ckplus CK+ --faces yunet -o ckplus.parquet
+    """
+    from mien.cli.data_printing import progress_bar
+    from mien.data import ckplus
+    from mien.data.cutting import Cut
+    from mien.data.listed import Deal
+
+    deal, cut = Deal(validation, test, seed), Cut(faces, size)
+    with progress_bar("reading CK+") as progress:
+        ckplus.import_ckplus(source, output, frames=frames, deal=deal, cut=cut, progress=progress)
+    summarise(output)
+
+
+@app.command("jaffe")
+def import_jaffe(
+    source: Annotated[Path, typer.Argument(help="Folder of pictures such as KA.AN1.39.tiff.")],
+    output: Out,
+    faces: Faces = None,
+    size: Size = 224,
+    validation: Validation = 0.1,
+    test: Test = 0.1,
+    seed: Seed = 0,
+) -> None:
+    """Import JAFFE; people stay together.
+
+    mien data import jaffe jaffe --faces yunet -o jaffe.parquet
+    """
+    from mien.cli.data_printing import progress_bar
+    from mien.data import jaffe
+    from mien.data.cutting import Cut
+    from mien.data.listed import Deal
+
+    deal, cut = Deal(validation, test, seed), Cut(faces, size)
+    with progress_bar("reading JAFFE") as progress:
+        jaffe.import_jaffe(source, output, deal=deal, cut=cut, progress=progress)
+    summarise(output)
+
+
+@app.command("kdef")
+def import_kdef(
+    source: Annotated[Path, typer.Argument(help="Folder of pictures such as AF01/AF01ANS.JPG.")],
+    output: Out,
+    angles: Annotated[str, typer.Option(help="Of FL,HL,S,HR,FR: from full left by straight to full right.")] = "S",
+    faces: Faces = None,
+    size: Size = 224,
+    validation: Validation = 0.1,
+    test: Test = 0.1,
+    seed: Seed = 0,
+) -> None:
+    """Import KDEF; people stay together, over both sessions.
+
+    mien data import kdef KDEF --faces yunet -o kdef.parquet
+    """
+    from mien.cli.data_printing import progress_bar
+    from mien.data import kdef
+    from mien.data.cutting import Cut
+    from mien.data.listed import Deal
+
+    deal, cut = Deal(validation, test, seed), Cut(faces, size)
+    with progress_bar("reading KDEF") as progress:
+        kdef.import_kdef(source, output, angles=angles.split(","), deal=deal, cut=cut, progress=progress)
+    summarise(output)
+
+
+@app.command("rafdb")
+def import_rafdb(
+    source: Annotated[Path, typer.Argument(help="Folder with EmoLabel and Image, or the one around it.")],
+    output: Out,
+    original: Annotated[bool, typer.Option("--original", help="Whole pictures instead of the aligned faces.")] = False,
+    faces: Faces = None,
+    size: Size = 224,
+    validation: Validation = 0.1,
+    seed: Seed = 0,
+) -> None:
+    """Import RAF-DB's basic expressions with the authors' test split; validation is a share of train.
+
+    mien data import rafdb RAF-DB/basic -o rafdb.parquet
+    """
+    from mien.cli.data_printing import progress_bar
+    from mien.data import rafdb
+    from mien.data.cutting import Cut
+    from mien.data.listed import Deal
+
+    deal, cut = Deal(validation, seed=seed), Cut(faces, size)
+    with progress_bar("reading RAF-DB") as progress:
+        rafdb.import_rafdb(source, output, original=original, deal=deal, cut=cut, progress=progress)
+    summarise(output)
+
+
+@app.command("affectnet")
+def import_affectnet(
+    source: Annotated[Path, typer.Argument(help="Folder with training.csv, validation.csv, or with train_set.")],
+    output: Out,
+    size: Size = 224,
+    validation: Validation = 0.1,
+    seed: Seed = 0,
+) -> None:
+    """Import AffectNet's manually annotated faces; its validation split is test here, validation a share of train.
+
+    mien data import affectnet AffectNet -o affectnet.parquet
+    """
+    from mien.cli.data_printing import progress_bar
+    from mien.data import affectnet
+    from mien.data.listed import Deal
+
+    with progress_bar("reading AffectNet") as progress:
+        affectnet.import_affectnet(source, output, deal=Deal(validation, seed=seed), size=size, progress=progress)
+    summarise(output)
+
+
+def summarise(path: Path) -> None:
+    """Print what was written."""
     from mien.cli.data_printing import print_description
     from mien.data import describe as description
     from mien.data import table

@@ -165,13 +165,13 @@ def _numbered(folders: list[str], names: Sequence[str] | None) -> dict[str, str]
     return dict(zip(folders, names, strict=True))
 
 
-def read_picture(root: Path, picture: FoundPicture) -> NDArray[np.uint8]:
-    """The pixels of a listed picture, RGB uint8 (H, W, 3).
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """The pixels of a data set's picture, RGB uint8 (H, W, 3).
 
     Raises:
         DataError: the file is no readable picture.
     """
     try:
-        return decode((root / picture.path).read_bytes())
+        return decode(path.read_bytes())
     except (OSError, PictureError) as error:
-        raise DataError(f"{root / picture.path} is not a readable picture: {error}") from error
+        raise DataError(f"{path} is not a readable picture: {error}") from error

@@ -219,7 +219,9 @@ def _read_folders(root: Path, progress: Progress | None) -> Iterator[Sample]:
         if picture.split and (split == "train") != (picture.split == "train"):
             raise DataError(f"{root / picture.path} is named {usage} but lies in a {picture.split} folder")
         where = str(root / picture.path)
-        yield Sample(row, _grey(read_picture(root, picture), where), _folder_label(picture), split, path=picture.path)
+        yield Sample(
+            row, _grey(read_picture(root / picture.path), where), _folder_label(picture), split, path=picture.path
+        )
         if progress and row % 64 == 0:
             progress(row, len(found))
 

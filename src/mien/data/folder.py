@@ -1,7 +1,7 @@
 """Any data set of class folders into the canonical table.
 
-Grey or colour, any size; pictures stay in their own encoding. Owns how splits are made where the source has
-none and which pictures stay together. Refuses to know how folders are laid out (``class_folders``).
+Grey or colour, any size. Owns what the table says of itself and which pictures show the same person. Refuses to know
+how folders are laid out (``class_folders``), and how the table is written (``listed``).
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from mien.data.class_folders import FoundPicture, find_pictures, label_folders, read_picture
-from mien.data.partition import Progress, check_shares, settle, together
-from mien.data.writer import TableInfo, TableWriter, pixel_digest
+from mien.data.class_folders import FoundPicture, find_pictures, label_folders
+from mien.data.listed import Deal, Listed, write_listed
+from mien.data.partition import Progress, check_shares
+from mien.data.writer import TableInfo
 from mien.errors import DataError
 from mien.expressions import BASIC_SEVEN
 
@@ -94,38 +93,17 @@ def import_folder(
     """
     check_shares(validation, test)
     found = find_pictures(root)
-    label_names, label_of = label_folders({picture.folder for picture in found}, labels)
+    names, label_of = label_folders({picture.folder for picture in found}, labels)
     subjects = _subjects(found, group_pattern, groups)
-    digests = _digests(root, found, progress)
-    classes = np.array([label_of[picture.folder] for picture in found])
-    together_in = together(digests, subjects)
-    source_splits = [picture.split for picture in found if picture.split]
-    splits, notes = settle(source_splits or None, classes, together_in, validation, test, seed)
     name = name or root.resolve().name
     info = TableInfo(
         name=name,
-        label_set="fer2013" if label_names == BASIC_SEVEN else re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"),
-        labels=label_names,
-        source={"file": root.resolve().name, "layout": "class folders", "pictures": len(found)},
-        notes=tuple(notes),
+        label_set="fer2013" if names == BASIC_SEVEN else re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"),
+        labels=names,
+        source={"file": root.resolve().name, "layout": "class folders"},
     )
-    with TableWriter(out, info) as writer:
-        for row, picture in enumerate(found):
-            writer.add(
-                image=(root / picture.path).read_bytes(),
-                path=picture.path,
-                label=int(classes[row]),
-                split=str(splits[row]),
-                row=row,
-                group=int(together_in[row]),
-                digest=digests[row],
-            )
-
-
-def _digests(root: Path, found: list[FoundPicture], progress: Progress | None) -> list[str]:
-    digests: list[str] = []
-    for picture in found:
-        digests.append(pixel_digest(read_picture(root, picture)))
-        if progress and len(digests) % 64 == 0:
-            progress(len(digests), len(found))
-    return digests
+    listed = [
+        Listed(picture.path, label_of[picture.folder], picture.split, subject)
+        for picture, subject in zip(found, subjects, strict=True)
+    ]
+    write_listed(root, out, listed, info, deal=Deal(validation, test, seed), progress=progress)

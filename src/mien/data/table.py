@@ -109,6 +109,12 @@ class Table:
         return np.array([row or blank for row in lists], dtype=np.float32)
 
     @property
+    def reasons(self) -> list[str | None]:
+        """Why each row's label or target was changed; None where it was not."""
+        present = "reason" in self._columns.column_names
+        return self._columns["reason"].to_pylist() if present else [None] * len(self)
+
+    @property
     def label_sets(self) -> dict[str, tuple[str, ...]]:
         """The label sets that rows of this table can be trained and scored on."""
         own = {self.info.label_set: self.info.labels}

@@ -33,7 +33,8 @@ class TableInfo:
         label_set: the name of the label set that ``label`` indexes; ``fer2013`` for the seven of FER2013.
         labels: the names of that label set, in order.
         source: where the rows came from: file name, sha256, layout.
-        official: the splits are those that the data set's authors published.
+        official: the splits are those that the data set's authors published; where they published no validation
+            split, a share of their train rows is that, and a note says so.
         notes: what a reader of figures measured on this table has to know.
     """
 

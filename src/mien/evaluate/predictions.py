@@ -12,8 +12,9 @@ unfiltered       int8           the same without the rule's filter (FER+: most v
 probabilities    list<float32>  one per label, summing to 1
 ===============  =============  ==================================================================
 
-The schema metadata carries, under ``mien``: model, its version and graph sha256, data name and fingerprint, and per
-output the labels and the temperature and biases that are already in the probabilities.
+The schema metadata carries, under ``mien``: model, its version and graph sha256, data name and fingerprint, per output
+the labels and the temperature and biases that are already in the probabilities, and for pooled data the sources with
+the ranges of rows that are theirs.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.table import Table
 from mien.errors import DataError, require
-from mien.models import Model
+from mien.models import Card
 
 FORMAT = 1
 _BATCH = 256
@@ -46,6 +47,7 @@ class Scores:
         truth: (N,) label indices, -1 for none.
         unfiltered: (N,) label indices before the label set's filter, -1 for none.
         probabilities: float32 (N, K).
+        sources: for pooled data each source's name to its range of rows, the end excluded.
     """
 
     output: str
@@ -55,18 +57,17 @@ class Scores:
     truth: NDArray[np.int64]
     unfiltered: NDArray[np.int64]
     probabilities: NDArray[np.float32]
+    sources: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def labelled(self) -> Scores:
         """Only the faces that have a label."""
         known = self.truth >= 0
-        return Scores(
-            self.output,
-            self.label_set,
-            self.labels,
-            self.rows[known],
-            self.truth[known],
-            self.unfiltered[known],
-            self.probabilities[known],
+        return replace(
+            self,
+            rows=self.rows[known],
+            truth=self.truth[known],
+            unfiltered=self.unfiltered[known],
+            probabilities=self.probabilities[known],
         )
 
 
@@ -79,13 +80,23 @@ class Predictions:
     scores: tuple[Scores, ...]
 
 
+class Scorer(Protocol):
+    """What answers for crops as :class:`mien.models.Model` does: a model file, or a fitted pipeline."""
+
+    card: Card
+
+    def score(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """Crops RGB uint8 (N, H, W, 3) to output name and float32 (N, K)."""
+        ...
+
+
 def predict(
-    model: Model,
+    model: Scorer,
     table: Table,
     split: str,
     change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
 ) -> Predictions:
-    """Score every face of a split with a model file.
+    """Score every face of a split with a model file, or what stands for one.
 
     Outputs are scored on their own label set, which the table must have with the same labels in the same order. A
     table that has none of them, as class folders from elsewhere, is scored on its own label set by every output that
@@ -93,7 +104,7 @@ def predict(
     table has no label for is a wrong one.
 
     Args:
-        model: any model file.
+        model: any.
         table: with the split.
         split: train, validation or test.
         change: what is done to each batch of crops first, RGB uint8 (N, H, W, 3) to the same.
@@ -108,7 +119,7 @@ def predict(
         batch = part.take(np.arange(start, min(start + _BATCH, len(part))))
         crops = _crops(batch, model)
         parts.append(model.score(change(crops) if change else crops))
-    outputs = model.card.outputs
+    outputs, sources = model.card.outputs, table.info.source.get("sources", [])
     scores = tuple(
         Scores(
             name,
@@ -118,6 +129,7 @@ def predict(
             truth,
             unfiltered,
             np.concatenate([scored[name] for scored in parts]),
+            _ranges(sources),
         )
         for name, (label_set, truth, unfiltered) in truths.items()
     )
@@ -136,10 +148,17 @@ def predict(
             for name in truths
         },
     }
+    if sources:
+        provenance["sources"] = [{name: one[name] for name in ("name", "fingerprint", "rows")} for one in sources]
     return Predictions(split, provenance, scores)
 
 
-def _truths(model: Model, table: Table, part: Table) -> dict[str, tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
+def _ranges(sources: list[dict[str, Any]]) -> dict[str, tuple[int, int]]:
+    """Each source's range of rows, as ``mien data pool`` wrote it."""
+    return {one["name"]: (one["rows"][0], one["rows"][1]) for one in sources}
+
+
+def _truths(model: Scorer, table: Table, part: Table) -> dict[str, tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
     """Per output that can be scored: label set, true labels, and those without the set's filter."""
     outputs, own = model.card.outputs, table.info.labels
     same = {
@@ -166,7 +185,7 @@ def _truths(model: Model, table: Table, part: Table) -> dict[str, tuple[str, NDA
     )
 
 
-def _crops(batch: Table, model: Model) -> NDArray[np.uint8]:
+def _crops(batch: Table, model: Scorer) -> NDArray[np.uint8]:
     """The faces at the card's size: resized here as recognition resizes its crops, not inside the graph."""
     if model.card.width != model.card.height:
         raise DataError(f"the model takes {model.card.width}x{model.card.height} px crops, tables only square ones")
@@ -232,6 +251,7 @@ def read(path: str | Path) -> Predictions:
                 part["label"].cast("int64").to_numpy(),
                 part["unfiltered"].cast("int64").to_numpy(),
                 np.array(part["probabilities"].to_pylist(), np.float32),
+                _ranges(meta.get("sources", [])),
             )
         )
     return Predictions(split, meta, tuple(scores))

@@ -9,9 +9,10 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mien.data.protocol import FOLDED
 from mien.evaluate.metrics import measure
 from mien.report.evidence import Evidence
-from mien.train.schema import Recipe
+from mien.train.recipe import Experiment
 
 #: The figures whose spread is told, as attributes of ``Figures``.
 MEASURED = ("top1", "macro_f1", "balanced_accuracy", "ece")
@@ -41,7 +42,7 @@ class Spread:
         return statistics.stdev(self.values[figure])
 
 
-def repeats(a: Recipe, b: Recipe) -> bool:
+def repeats(a: Experiment, b: Experiment) -> bool:
     """Whether two recipes differ in nothing but seed and fold."""
     return _bare(a) == _bare(b)
 
@@ -53,7 +54,7 @@ def spread(runs: Sequence[Evidence], split: str) -> list[Spread]:
         runs: two or more, of one recipe but for seed and fold, with the split scored.
         split: which.
     """
-    folded = runs[0].recipe.data.protocol == "kfold"
+    folded = runs[0].recipe.data.protocol in FOLDED
     names = tuple(
         f"{e.run.path.name}, seed {e.recipe.seed}" + (f", fold {e.recipe.data.fold}" if folded else "") for e in runs
     )
@@ -65,6 +66,6 @@ def spread(runs: Sequence[Evidence], split: str) -> list[Spread]:
     return found
 
 
-def _bare(recipe: Recipe) -> Recipe:
+def _bare(recipe: Experiment) -> Experiment:
     data = recipe.data.model_copy(update={"fold": 0})
     return recipe.model_copy(update={"name": "", "description": "", "measured": "", "seed": 0, "data": data})
