@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 
@@ -47,8 +49,137 @@ def test_resnet50_has_the_known_parameters():
 
 
 @pytest.mark.parametrize(
+    ("name", "millions"),
+    [
+        ("resnet18", 11.180),
+        ("resnet34", 21.288),
+        ("resnet50", 23.522),
+        ("resnet101", 42.515),
+        ("resnet152", 58.158),
+        ("vgg16", 134.289),
+        ("vgg16_bn", 134.298),
+        ("vgg19", 139.599),
+        ("densenet161", 26.487),
+        ("seresnet50", 26.053),
+        ("inception_v3", 21.800),
+        ("mobilenetv3_small_100", 1.525),
+        ("repvgg_a0", 7.837),
+        ("mobileone_s0", 4.276),
+        ("fastvit_t8", 3.263),
+        ("convnext_atto", 3.377),
+    ],
+)
+def test_backbones_of_the_literature_have_the_known_parameters(name, millions):
+    with torch.device("meta"):  # neither memory nor first weights
+        network = made(f"network={{kind: timm, name: {name}}}", "data.color=rgb", "data.size=96")
+    assert parameters(network) / 1e6 == pytest.approx(millions, abs=0.0006)
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [
+        ("alexnet", 57.033),
+        ("resnet18", 11.180),
+        ("resnet34", 21.288),
+        ("resnet152", 58.158),
+        ("vgg16", 134.298),
+        ("vgg19", 139.610),
+        ("vgg16-pooled", 14.721),
+        ("vgg19-pooled", 20.032),
+        ("inception-v3", 21.800),
+        ("densenet161", 26.487),
+        ("senet50", 26.053),
+        ("akhand-2021", 26.487),
+        ("khanzada-2020", 36.103),
+        ("hou-2022", 14.721),
+        ("minaee-2021", 0.067),
+        ("cnn", 0.322),
+    ],
+)
+def test_recipes_of_the_literature_have_the_parameters_they_say(name, millions):
+    spec = recipe.load_network(name)
+    with torch.device("meta"):
+        network = build(spec, {spec.heads[0].label_set: 7})
+    assert parameters(network) / 1e6 == pytest.approx(millions, abs=0.0006)
+    said = re.search(r"([\d.]+) M parameters", spec.description)
+    assert said is None or float(said[1]) == pytest.approx(millions, abs=0.0051)
+
+
+def test_vgg16_has_the_convolutions_of_the_original():
+    conv = 9 * (64 + 64 * 64 + 64 * 128 + 128 * 128 + 128 * 256 + 2 * 256 * 256 + 256 * 512 + 5 * 512 * 512)
+    norm = 2 * (2 * 64 + 2 * 128 + 3 * 256 + 6 * 512)
+    assert parameters(made("network={kind: vgg}")) == conv + norm + 512 * 7 + 7
+    eca = parameters(made("network={kind: vgg, attention: eca}")) - parameters(made("network={kind: vgg}"))
+    assert eca == 3 + 3 * 5 + 5  # one kernel a group: 3 places for 64 channels, 5 from 128 to 512
+
+
+def test_a_group_halves_the_size_and_attention_sees_it_before():
+    backbone = made("network={kind: vgg, widths: [8, 16], depths: [1, 2], attention: se}").backbone.eval()
+    seen = []
+    for group in backbone:
+        group.attention.register_forward_hook(lambda module, inputs, output: seen.append(tuple(inputs[0].shape)))
+    assert backbone(torch.rand(1, 1, 48, 48)).shape == (1, 16, 12, 12)
+    assert seen == [(1, 8, 48, 48), (1, 16, 24, 24)]
+
+
+def test_groups_are_what_a_stage_unfreezes():
+    network = made("network={kind: vgg, widths: [8, 16], depths: [1, 2]}")
+    network.prepare(stage(trains=1))
+    learns = [any(p.requires_grad for p in group.parameters()) for group in network.backbone]
+    assert learns == [False, True]
+
+
+def test_the_separable_network_is_small_and_convolves_each_channel_by_itself():
+    network = made("network={kind: separable}")
+    assert parameters(network) == pytest.approx(0.17e6, rel=0.03)
+    convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+    wide = [c for c in convolutions if c.kernel_size == (3, 3) and c.groups == 1]
+    assert [c.out_channels for c in wide] == [16, 16]  # the stem's alone
+    assert network.eval().backbone(torch.rand(1, 1, 48, 48)).shape == (1, 224, 3, 3)
+
+
+def test_whole_channels_are_dropped_in_training_only():
+    block = made("network={kind: separable, spatial_dropout: 0.5}").backbone[-1]
+    faces = torch.rand(4, 128, 6, 6)
+    dropped = (block.train()(faces) == 0).all(dim=(2, 3)).float().mean()
+    assert 0.3 < dropped < 0.7
+    assert not (block.eval()(faces) == 0).any()
+
+
+@pytest.mark.parametrize("color", ["grey", "rgb"])
+def test_a_spatial_transformer_starts_as_it_should_and_moves_what_it_sees(color):
+    network = made("network={kind: attentional, hidden: 50}", f"data.color={color}").eval()
+    transformer = network.backbone[0]
+    faces = torch.rand(3, 1 if color == "grey" else 3, 48, 48)
+    assert torch.allclose(transformer(faces), faces, atol=1e-5)
+    transformer.dense[-1].bias.data = torch.tensor([1.0, 0, 2 * 6 / 48, 0, 1.0, 0])  # six pixels to the right
+    assert torch.allclose(transformer(faces)[..., :-6], faces[..., 6:], atol=1e-4)
+    assert (transformer(faces)[..., -6:] == 0).all()
+
+
+def test_where_a_spatial_transformer_looks_is_learned():
+    network = made("network={kind: attentional, hidden: 50}")
+    torch.nn.functional.cross_entropy(network(torch.rand(4, 1, 48, 48))["a"], torch.arange(4)).backward()
+    for layer in (network.backbone[0].dense[-1].bias, network.backbone[1][0].weight):
+        assert layer.grad is not None
+        assert layer.grad.abs().sum() > 0
+
+
+def test_dense_layers_in_front_of_the_heads():
+    network = made("network={widths: [8], depths: [1], hidden: [32, 16]}", a=3, b=4)
+    shapes = [tuple(layer.weight.shape) for layer in network.hidden if isinstance(layer, torch.nn.Linear)]
+    assert shapes == [(32, 8), (16, 32)]
+    assert {name: head.in_features for name, head in network.heads.items()} == {"a": 16, "b": 16}
+    one, other = (made(f"network={{widths: [8], depths: [1], hidden: {hidden}}}") for hidden in ("32", "[32]"))
+    assert one.state_dict().keys() == other.state_dict().keys()  # earlier runs still load
+
+
+@pytest.mark.parametrize(
     "network",
     [
+        "{kind: vgg, widths: [8, 16], depths: [1, 2], attention: eca}",
+        "{kind: separable}",
+        "{kind: attentional}",
         "{kind: timm, name: resnet18}",
         "{kind: timm, name: resnet18, stem: small, hidden: 32}",
         "{kind: timm, name: mobilenetv3_small_100}",
@@ -83,6 +214,7 @@ def test_a_small_stem_keeps_larger_maps():
         ("{kind: torchvision, name: alexnet}", "does not take pictures of 48x48"),
         ("{kind: timm, name: convnext_atto, stem: small}", "which 'convnext_atto' has not"),
         ("{kind: torchvision, name: squeezenet1_0}", "no linear classifier"),
+        ("{kind: vgg, widths: [1, 1, 1, 1, 1, 1], depths: [1, 1, 1, 1, 1, 1]}", "does not take pictures of 48x48"),
     ],
 )
 def test_backbones_that_cannot_be_are_refused(network, message):

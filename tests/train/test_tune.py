@@ -1,6 +1,6 @@
 import pytest
 
-from mien.errors import RecipeError
+from mien.errors import RecipeError, TrainingError
 from mien.train import tune
 
 RECIPE = """
@@ -53,3 +53,12 @@ def test_a_fault_in_one_combination_stops_before_any_training(patterns, tmp_path
             str(tmp_path / "tiny.yaml"), patterns, tmp_path / "runs", ["stages.0.epochs=1,0"], begin=lambda *_: print
         )
     assert not (tmp_path / "runs").exists()
+
+
+def test_finished_runs_of_other_data_are_not_taken_for_these(patterns, tmp_path):
+    (tmp_path / "tiny.yaml").write_text(RECIPE)
+    ask = (tmp_path / "runs", ["seed=1"])
+    tune.tune(str(tmp_path / "tiny.yaml"), patterns, *ask, begin=lambda *_: lambda step: None)
+    other = patterns.take(patterns.splits != "test")
+    with pytest.raises(TrainingError, match="other data"):
+        tune.tune(str(tmp_path / "tiny.yaml"), other, *ask, begin=lambda *_: lambda step: None)

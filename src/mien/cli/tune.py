@@ -40,7 +40,7 @@ def tune(
 
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     console = Console(stderr=True)
-    spec = recipes.load(recipe, changes or ())
+    spec = recipes.load_network(recipe, changes or ())
     folder = out or Path("runs") / f"tune-{spec.name}"
 
     def begin(values: dict[str, str], number: int, count: int) -> Callable[[Any], None]:

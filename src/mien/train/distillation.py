@@ -43,7 +43,7 @@ class Teachers:
             state = run.read_state()
             if state.get("state") != "finished":
                 raise TrainingError(f"distillation: {path} holds no finished run: train the teacher first")
-            own = recipes.load(run.recipe)
+            own = recipes.load_network(run.recipe)
             if (own.data.size, own.data.color) != (recipe.data.size, recipe.data.color):
                 raise TrainingError(
                     f"distillation: the teacher {path} sees {own.data.color} faces of {own.data.size} px, the student"

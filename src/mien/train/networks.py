@@ -2,8 +2,8 @@
 
 Owns how a recipe becomes a network and which of its parts train. Every network takes pixels in 0-1, float
 (N, C, H, W), normalises them itself and returns logits per label set, so that nothing outside has to know a mean
-or a deviation. Backbones are timm's, torchvision's or :mod:`mien.train.residual`; :mod:`mien.train.weights` owns
-what they start from.
+or a deviation. Backbones are timm's, torchvision's or mien's own, one file each; :mod:`mien.train.weights` owns what
+they start from.
 """
 
 from __future__ import annotations
@@ -16,9 +16,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mien.errors import RecipeError, require
 from mien.train import recipe as recipes
+from mien.train.attentional import AttentionalBackbone
 from mien.train.folder import RunFolder
+from mien.train.network_schema import Attentional, Backbone, Network, Residual, Separable, Vgg
 from mien.train.residual import ResidualBackbone
-from mien.train.schema import Backbone, Recipe, Residual, Stage
+from mien.train.schema import Recipe, Stage
+from mien.train.separable import SeparableBackbone
+from mien.train.vgg import VggBackbone
+
+_OWN = (ResidualBackbone, VggBackbone, SeparableBackbone, AttentionalBackbone)
 
 
 class Classifier(nn.Module):
@@ -40,15 +46,16 @@ class Classifier(nn.Module):
         spec, data = recipe.network, recipe.data
         self.register_buffer("mean", torch.tensor(data.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(data.deviation).view(1, -1, 1, 1), persistent=False)
-        if isinstance(spec, Residual):
-            self.backbone: nn.Module = ResidualBackbone(spec, data.channels)
-        else:
-            self.backbone = _library_backbone(spec, data.channels)
+        self.backbone = _backbone(spec, data.channels, data.size)
         width = self._features(recipe)
-        self.hidden = nn.Sequential(nn.Linear(width, spec.hidden), nn.ReLU()) if spec.hidden else nn.Identity()
+        layers: list[nn.Module] = []
+        for units in (spec.hidden,) if isinstance(spec.hidden, int) else spec.hidden or ():
+            layers += [nn.Linear(width, units), nn.ReLU()]
+            width = units
+        self.hidden = nn.Sequential(*layers) if layers else nn.Identity()
         self.dropout = nn.Dropout(spec.dropout)
-        self.heads = nn.ModuleDict({name: nn.Linear(spec.hidden or width, k) for name, k in classes.items()})
-        if isinstance(self.backbone, ResidualBackbone):
+        self.heads = nn.ModuleDict({name: nn.Linear(width, k) for name, k in classes.items()})
+        if isinstance(self.backbone, _OWN):
             self.backbone.initialise()
 
     def forward(self, faces: Tensor) -> dict[str, Tensor]:
@@ -131,7 +138,7 @@ def restore(run: RunFolder) -> Classifier:
     """
     best = run.load(run.best)
     labels = run.read_state()["labels"]
-    network = build(recipes.load(run.recipe), {name: len(names) for name, names in labels.items()})
+    network = build(recipes.load_network(run.recipe), {name: len(names) for name, names in labels.items()})
     network.load_state_dict(best["network"])
     return network.eval()
 
@@ -139,6 +146,20 @@ def restore(run: RunFolder) -> Classifier:
 def parameters(network: nn.Module) -> int:
     """How many numbers a network has to learn."""
     return sum(p.numel() for p in network.parameters())
+
+
+def _backbone(spec: Network, channels: int, size: int) -> nn.Module:
+    match spec:
+        case Residual():
+            return ResidualBackbone(spec, channels)
+        case Vgg():
+            return VggBackbone(spec, channels)
+        case Separable():
+            return SeparableBackbone(spec, channels)
+        case Attentional():
+            return AttentionalBackbone(spec, channels, size)
+        case Backbone():
+            return _library_backbone(spec, channels)
 
 
 def _library_backbone(spec: Backbone, channels: int) -> nn.Module:

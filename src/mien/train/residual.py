@@ -5,15 +5,17 @@ Owns its architecture and its first weights.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from timm.layers.create_attn import create_attn
 from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
-from mien.train import schema
+from mien.train.network_schema import Residual
 
 
-def _conv(inputs: int, outputs: int, stride: int = 1, size: int = 3) -> nn.Sequential:
+def conv_norm(inputs: int, outputs: int, stride: int = 1, size: int = 3) -> nn.Sequential:
+    """A convolution without bias and batch norm, float (N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
     conv = nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(outputs))
 
@@ -30,12 +32,12 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int, attention: str = "none", drop: float = 0.0) -> None:
         super().__init__()
-        self.first = _conv(inputs, outputs, stride)
-        self.second = _conv(outputs, outputs)
-        self.attention = nn.Identity() if attention == "none" else _attention(attention, outputs)
+        self.first = conv_norm(inputs, outputs, stride)
+        self.second = conv_norm(outputs, outputs)
+        self.attention = channel_attention(attention, outputs)
         self.drop = DropPath(drop) if drop else nn.Identity()
         same = stride == 1 and inputs == outputs
-        self.shortcut = nn.Identity() if same else _conv(inputs, outputs, stride, size=1)
+        self.shortcut = nn.Identity() if same else conv_norm(inputs, outputs, stride, size=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
@@ -43,7 +45,10 @@ class ResidualBlock(nn.Module):
         return torch.relu(self.drop(y) + self.shortcut(x))
 
 
-def _attention(kind: str, channels: int) -> nn.Module:
+def channel_attention(kind: str, channels: int) -> nn.Module:
+    """A factor for each channel, float (N, channels, H, W) to the same: ``se``, ``eca``, or ``none`` for no change."""
+    if kind == "none":
+        return nn.Identity()
     made = create_attn(kind, channels)
     assert made is not None
     return made
@@ -57,14 +62,14 @@ class ResidualBackbone(nn.Sequential):
         channels: of the pictures.
     """
 
-    def __init__(self, spec: schema.Residual, channels: int) -> None:
+    def __init__(self, spec: Residual, channels: int) -> None:
         layers: list[nn.Module] = []
         for width in spec.stem:
-            layers += [_conv(channels, width), nn.ReLU()]
+            layers += [conv_norm(channels, width), nn.ReLU()]
             channels = width
-        layers += [_conv(channels, spec.widths[0], stride=2), nn.ReLU()]
+        layers += [conv_norm(channels, spec.widths[0], stride=2), nn.ReLU()]
         channels = spec.widths[0]
-        drops = torch.linspace(0, spec.drop_path, sum(spec.depths)).tolist()
+        drops = np.linspace(0, spec.drop_path, sum(spec.depths)).tolist()
         for number, (width, depth) in enumerate(zip(spec.widths, spec.depths, strict=True)):
             for block in range(depth):
                 stride = 2 if number and not block else 1

@@ -1,23 +1,21 @@
 """What a recipe may say: the frozen schema of the whole experiment, with every default.
 
-Owns the words of recipes and which of them contradict each other. Refuses to import torch, so that a recipe can be
-checked anywhere; :mod:`mien.train.recipe` reads and writes the files.
+Owns the words of recipes and which of them contradict each other; those of networks are in
+:mod:`mien.train.network_schema`. Refuses to import torch, so that a recipe can be checked anywhere;
+:mod:`mien.train.recipe` reads and writes the files.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[int, Field(ge=1)]
+from mien.train.network_schema import Attentional, Fraction, Network, Positive, Residual
+from mien.train.network_schema import Part as _Part
+
 NotNegative = Annotated[float, Field(ge=0)]
 AboveZero = Annotated[float, Field(gt=0)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Augmentation(_Part):
@@ -92,85 +90,6 @@ class Stage(_Part):
         return self
 
 
-class Weights(_Part):
-    """Where the backbone's weights start; one of the four."""
-
-    hub: str | None = None
-    """An exact name of timm's on the Hugging Face hub, as in ``resnet50.tv_in1k``."""
-    file: str | None = None
-    """A local ``.safetensors`` or ``.pth`` in timm's or torchvision's naming."""
-    run: str | None = None
-    """A run folder of mien: its best weights, and its classifier where the labels are the same."""
-    model: str | None = None
-    """A model of mien by name or path, 32-bit; batch norm is folded in there, so it must stay ``fixed``."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Weights:
-        given = [name for name, value in self if value is not None]
-        if len(given) != 1:
-            raise ValueError(f"say exactly one of hub, file, run, model, not {' and '.join(given) or 'none'}")
-        return self
-
-
-class _Network(_Part):
-    dropout: Fraction = 0.2
-    """Before the heads."""
-    hidden: Positive | None = None
-    """Units of a dense layer with ReLU between backbone and heads."""
-    weights: Weights | None = None
-    """What the backbone starts from; None: from scratch."""
-
-
-class Residual(_Network):
-    """A small residual network for small pictures; see :mod:`mien.train.residual`."""
-
-    kind: Literal["residual"] = "residual"
-    stem: tuple[Positive, ...] = ()
-    """Channels of 3x3 convolutions at full size, before the one that halves it."""
-    widths: Annotated[tuple[Positive, ...], Field(min_length=1)] = (40, 80, 160)
-    """Channels of each stage; every stage after the first halves the size."""
-    depths: tuple[Positive, ...] = (2, 2, 2)
-    """Residual blocks of each stage."""
-    attention: Literal["none", "se", "eca"] = "none"
-    """Channel attention at the end of each block: ``se`` (Hu et al. 2018), ``eca`` (Wang et al. 2020)."""
-    drop_path: Fraction = 0.0
-    """Stochastic depth: probability to skip the last block, rising from 0 at the first (Huang et al. 2016)."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Residual:
-        if len(self.widths) != len(self.depths):
-            raise ValueError(f"widths has {len(self.widths)} stages, depths {len(self.depths)}: make them equal")
-        if self.weights and (self.weights.hub or self.weights.file):
-            raise ValueError("weights of a residual network come from a run or a model of mien, not from hub or file")
-        return self
-
-
-class Backbone(_Network):
-    """Any backbone that timm or torchvision knows by name."""
-
-    kind: Literal["timm", "torchvision"]
-    name: str
-    """As the library spells it, as in ``resnet50``."""
-    stem: Literal["standard", "small"] = "standard"
-    """``small``: a 3x3 convolution of stride 1 without pooling in place of the first one, for small pictures."""
-    drop_path: Fraction = 0.0
-    """Stochastic depth, where the backbone knows it; timm only."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Backbone:
-        if self.kind == "torchvision" and (self.drop_path or (self.weights and self.weights.hub)):
-            raise ValueError("drop_path and weights.hub are for kind: timm")
-        return self
-
-
-def _kind(value: Any) -> str:
-    kind = value.get("kind", "residual") if isinstance(value, dict) else getattr(value, "kind", "residual")
-    return "residual" if kind == "residual" else "backbone"
-
-
-Network = Annotated[Annotated[Residual, Tag("residual")] | Annotated[Backbone, Tag("backbone")], Discriminator(_kind)]
-
-
 class Head(_Part):
     """One classifier on the shared features, for one label set of the table."""
 
@@ -216,11 +135,13 @@ class Data(_Part):
     storage: Literal["auto", "memory", "mapped"] = "auto"
     """Decoded pictures in memory (on the GPU if there is one), or in a memory-mapped file in the cache folder;
     ``auto``: mapped above a quarter of the memory."""
-    protocol: Literal["official", "deduplicated", "paper", "kfold", "oversample-before-split"] = "official"
+    protocol: Literal["official", "deduplicated", "paper", "kfold", "kfold-random", "oversample-before-split"] = (
+        "official"
+    )
     """Which faces are for what; see :mod:`mien.data.protocol`."""
     folds: Annotated[int, Field(ge=2)] = 10
     fold: Annotated[int, Field(ge=0)] = 0
-    """Of ``kfold``: how many, and which is validation."""
+    """Of ``kfold`` and ``kfold-random``: how many, and which is validation."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Data:
@@ -265,8 +186,11 @@ class Recipe(_Part):
         if len(set(names)) != len(names):
             raise ValueError(f"heads: each label set once, not {', '.join(names)}")
         folded = self.network.weights is not None and self.network.weights.model is not None
+        one_size = isinstance(self.network, Attentional)
         for number, stage in enumerate(self.stages):
             crop, changes = stage.augmentation.crop, stage.augmentation
+            if crop is not None and one_size:
+                raise ValueError(f"stages.{number}.augmentation.crop: kind: attentional takes whole faces only")
             if crop is not None and crop > self.data.size:
                 raise ValueError(f"stages.{number}.augmentation.crop ({crop}) is larger than data.size")
             if self.data.color == "grey" and (changes.hue or changes.saturation):

@@ -20,6 +20,7 @@ from mien.errors import RecipeError
 from mien.train import recipe as recipes
 from mien.train import run
 from mien.train.folder import RunFolder
+from mien.train.schema import Recipe
 
 
 @dataclass(frozen=True)
@@ -104,17 +105,36 @@ def tune(
     """
     values = combinations(over)
     texts = [[*changes, *(f"{path}={value}" for path, value in one.items())] for one in values]
-    specs = [recipes.load(name, changed).for_labels(table.info.label_set) for changed in texts]
+    specs = [recipes.load_network(name, changed).for_labels(table.info.label_set) for changed in texts]
     trials = []
     for number, (spec, one) in enumerate(zip(specs, values, strict=True), start=1):
         folder = RunFolder(out / _folder_name(one))
-        finished = folder.read_state().get("state") == "finished"
-        if not finished or not recipes.load(folder.recipe).is_experiment_of(spec):
-            run.train(spec, table, folder.path, resume=True, report=begin(one, number, len(values)))
+        trained(spec, table, folder, lambda one=one, number=number: begin(one, number, len(values)))
         best = folder.load(folder.best)
         seconds = folder.read_state()["seconds"]
         trials.append(Trial(one, folder, best["epoch"], float(best["selection"]), seconds))
     return sorted(trials, key=lambda trial: -trial.score)
+
+
+def trained(
+    spec: Recipe, table: Table, folder: RunFolder, begin: Callable[[], Callable[[run.Progress], None]]
+) -> RunFolder:
+    """A finished run of a recipe: the one that the folder holds, whole or to be gone on with, or a new one.
+
+    Args:
+        spec: with label sets named.
+        table: the data.
+        folder: of the run.
+        begin: called if there is anything to train; returns what to tell steps.
+
+    Raises:
+        TrainingError: the folder holds a run of another recipe or of other data; and as training raises it.
+    """
+    state = folder.read_state()
+    done = state.get("state") == "finished" and state.get("data") == table.fingerprint
+    if not done or not recipes.load_network(folder.recipe).is_experiment_of(spec):
+        run.train(spec, table, folder.path, resume=True, report=begin())
+    return folder
 
 
 def _folder_name(values: dict[str, str]) -> str:

@@ -22,8 +22,9 @@ from mien.download import cache_folder
 from mien.errors import TrainingError, require
 from mien.models.card import detach
 from mien.train.folder import RunFolder
+from mien.train.network_schema import Backbone, Weights
 from mien.train.networks import Classifier, stem_name
-from mien.train.schema import Backbone, Recipe, Weights
+from mien.train.schema import Recipe
 
 _LISTED = 6
 
