@@ -1,0 +1,117 @@
+"""``mien board``: every system of the literature beside what its run here measures."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from mien.errors import DataError, require
+
+if TYPE_CHECKING:
+    from mien.report.board_cell import Filled, Source
+    from mien.report.board_list import BoardList
+
+
+def board(
+    runs: Annotated[Path, typer.Argument(metavar="[RUNS_FOLDER]", help="Holds the run folders.")] = Path("runs"),
+    data: Annotated[
+        Path | None, typer.Option("--data", help="The table that runs were trained on, to score what is not scored.")
+    ] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The Markdown file.")] = Path("board.md"),
+    html: Annotated[Path | None, typer.Option("--html", help="Write it as one self-contained page, too.")] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Write accuracy against milliseconds as PNG.")] = None,
+    listed: Annotated[
+        Path | None, typer.Option("--list", help="Another list, in the form of mien's board.yaml.")
+    ] = None,
+    missing: Annotated[
+        bool, typer.Option("--missing", help="Only print the commands of the cells that are not there yet.")
+    ] = False,
+    turns: Annotated[int, typer.Option("--turns", min=0, help="How often model files are timed; 0: not.")] = 5,
+    score_test: Annotated[
+        bool, typer.Option("--score-test", help="Score the test split where it was not; needs --ledger and --why.")
+    ] = False,
+    ledger: Annotated[
+        Path | None, typer.Option("--ledger", help="CSV that keeps every look at the test split.")
+    ] = None,
+    why: Annotated[str, typer.Option("--why", help="Why the test split was scored.")] = "",
+) -> None:
+    """Fill the board from runs: published figures beside ours, with speed, cost, and the command of each cell.
+
+    mien board --data fer2013.parquet -o docs/board.md --html board.html --plot docs/board.png
+    """
+    require("torch", "train")
+    from mien.report import board as filling
+    from mien.report import board_cell, board_list, board_page, evidence
+
+    if score_test != bool(ledger and why) or (score_test and data is None):
+        raise DataError("the test split is scored by --score-test --data FILE --ledger FILE --why 'REASON' together")
+    console = Console(stderr=True)
+    systems = board_list.read(listed)
+    with console.status("reading") as status:
+        table = evidence.read_table(data)
+        source = board_cell.Source(runs, table, data.name if data else systems.data, status.update)
+        if missing:
+            print("\n".join(board_page.missing(filling.look(systems, source))))
+            return
+        cells = filling.fill(systems, source)
+    if score_test:
+        assert data is not None
+        assert ledger is not None
+        if _score_test(cells, data, ledger, why):
+            cells = filling.fill(systems, source)
+    with console.status("timing") as status:
+        cells = filling.with_times(cells, turns, status.update)
+    _write(systems, cells, source, turns, (out, html, plot))
+
+
+def _score_test(cells: list[Filled], data: Path, ledger: Path, why: str) -> int:
+    """What ``mien evaluate --split test`` does, for each run whose test figure is missing; returns how many."""
+    from mien.cli.evaluate import Split, evaluate
+
+    wanted = {c.path: c for c in cells if c.state == "finished" and not c.test and c.protocol == "official"}
+    scored = 0
+    for path, cell in wanted.items():
+        if cell.kind == "ensemble" or cell.cell.data or not cell.validation:
+            continue
+        asked = str(cell.model or path)
+        target = path / "predictions" / "test.parquet"
+        print(f"scoring the test split of {path}", file=sys.stderr)
+        evaluate(asked, data, Split.test, predictions=target, ledger=ledger, why=why)
+        scored += 1
+    return scored
+
+
+def _write(
+    systems: BoardList, cells: list[Filled], source: Source, turns: int, targets: tuple[Path, Path | None, Path | None]
+) -> None:
+    from mien.report import board_page, board_plot
+    from mien.train.devices import processor
+
+    out, html, plot = targets
+    points = [
+        board_plot.Point(c.cell.run, c.kind, c.milliseconds, c.validation.top1, c.validation.interval)
+        for c in {c.path: c for c in reversed(cells)}.values()
+        if c.milliseconds is not None and c.validation and not c.mark
+    ]
+    named = dict(zip(("-o", "--html", "--plot"), targets, strict=True))
+    options = [word for name, path in named.items() if path for word in (name, str(path))]
+    command = shlex.join(["mien", "board", str(source.runs), "--data", source.data, *options])
+    name = source.table.info.name if source.table else Path(source.data).stem
+    board = board_page.Board(systems, cells, name, processor() if turns else "", command)
+    drawn = board_plot.tradeoff(points, board.known_as("validation")) if points and (plot or html) else None
+    shown = plot if drawn else None
+    contents = [(out, board_page.markdown(board, shown, out.parent).encode())]
+    contents += [(html, board_page.html(board, drawn).encode())] if html else []
+    contents += [(plot, drawn)] if plot and drawn else []
+    for path, content in contents:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        except OSError as error:
+            raise DataError(f"cannot write {path}: {error.strerror}") from error
+        print(path)
