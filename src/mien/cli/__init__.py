@@ -13,11 +13,15 @@ import typer
 from mien.cli import (
     batch,
     bench,
+    board,
     compare,
+    crossval,
     data,
     ensemble,
     evaluate,
+    explain,
     export,
+    matrix,
     models,
     predict,
     recipes,
@@ -44,12 +48,16 @@ app.command("bench")(bench.bench)
 app.add_typer(recipes.app, name="recipes")
 app.command("train")(train.train)
 app.command("tune")(tune.tune)
+app.command("crossval")(crossval.crossval)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("ensemble")(ensemble.ensemble)
+app.command("matrix")(matrix.matrix)
+app.command("board")(board.board)
 app.command("sheet")(sheet.sheet)
+app.command("explain")(explain.explain)
 app.add_typer(models.app, name="models")
 
 

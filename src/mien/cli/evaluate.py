@@ -14,10 +14,12 @@ import typer
 from rich.console import Console
 from rich.table import Table as Grid
 
-from mien.errors import DataError
+from mien.errors import DataError, require
 
 if TYPE_CHECKING:
     from mien.evaluate.metrics import Figures
+    from mien.models import Model
+    from mien.train.classical.fitted import Fitted
 
 LEDGER_COLUMNS = ("date", "model", "graph_sha256", "data_fingerprint", "label_set", "n", "top1", "why")
 #: Besides ``official``, the protocols that a model file can be measured by, and the split each is about.
@@ -33,7 +35,7 @@ class Split(StrEnum):
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="An installed model's name, or a model file.")],
+    model: Annotated[str, typer.Argument(help="An installed model's name, a model file, or a run folder.")],
     data: Annotated[Path, typer.Option("--data", help="The data table, from mien data import.")],
     split: Annotated[Split, typer.Option("--split", help="Which faces.")] = Split.validation,
     protocol: Annotated[
@@ -47,7 +49,7 @@ def evaluate(
     why: Annotated[str, typer.Option("--why", help="Why the test split was scored.")] = "",
     record: Annotated[bool, typer.Option("--record", help="Write the figures into the file's card.")] = False,
 ) -> None:
-    """Measure a model file: top-1 with interval, balanced accuracy, macro-F1, per class, calibration error."""
+    """Measure a model file or a run: top-1 with interval, balanced accuracy, macro-F1, per class, calibration error."""
     from mien import models
     from mien.data import protocol as protocols
     from mien.data import table
@@ -56,14 +58,17 @@ def evaluate(
 
     mark = protocols.mark(protocol)
     _check(protocol, split, record, ledger, why)
-    loaded = models.load(model)
+    loaded = _of_run(Path(model)) if Path(model).is_dir() else models.load(model)
+    if record and not isinstance(loaded, models.Model):
+        raise DataError(f"--record writes into the card of a model file, and {model} is evaluate-only")
     source = table.read(data)
     applied = protocols.apply(source, protocol)
     scored = tables.predict(loaded, applied, str(split))
     about = {"source_fingerprint": source.fingerprint, "protocol": protocol, "mark": mark}
     scored = replace(scored, provenance={**scored.provenance, **about})
     kind = "" if protocol == "official" else f"-{protocol}"
-    name = f"{loaded.path.stem}-{scored.provenance['data']}-{split}{kind}.parquet"
+    stem = Path(model).name if Path(model).is_dir() else loaded.path.stem
+    name = f"{stem}-{scored.provenance['data']}-{split}{kind}.parquet"
     target = predictions or Path("predictions") / name
     if record and not {s.label_set for s in scored.scores} <= {o.label_set for o in loaded.card.outputs.values()}:
         raise DataError("--record writes what the card calls the split's figures, not those on other labels")
@@ -84,6 +89,15 @@ def evaluate(
     if applied is not source:
         console.print(f"note: {applied.info.notes[-1]}", highlight=False, soft_wrap=True)
     console.print(f"predictions: {target}", highlight=False, soft_wrap=True)
+
+
+def _of_run(folder: Path) -> Model | Fitted:
+    """What answers for a run: its model file, or the pipeline of an evaluate-only one."""
+    require("torch", "train")
+    from mien.train.classical import fitted
+    from mien.train.folder import RunFolder
+
+    return fitted.load(RunFolder(folder))
 
 
 def _check(protocol: str, split: Split, record: bool, ledger: Path | None, why: str) -> None:

@@ -48,8 +48,9 @@ def export(
         int, typer.Option("--calibration-faces", min=1, help="Training faces that 8-bit ranges are found on.")
     ] = 1000,
     reduce_range: Annotated[
-        bool, typer.Option("--reduce-range", help="7-bit weights, for x86 processors without VNNI.")
-    ] = False,
+        bool,
+        typer.Option("--reduce-range/--full-range", help="int8: 7-bit weights, alike on every processor."),
+    ] = True,
     version: Annotated[str, typer.Option("--version", help="Of the model, for its card.")] = "1",
     licence: Annotated[str, typer.Option("--licence", help="Of the weights, an SPDX name.")] = "Apache-2.0",
     data_terms: Annotated[

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,10 +14,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mien.errors import require
+from mien.errors import RecipeError, require
 
 if TYPE_CHECKING:
+    from mien.data.table import Table
+    from mien.models import Card
+    from mien.train.classical.schema import ClassicalRecipe
     from mien.train.run import Progress as Step
+
+_HARDWARE = "--accelerator, --devices and --nodes"
 
 
 def train(
@@ -30,7 +37,10 @@ def train(
     devices: Annotated[str, typer.Option(help="How many, 'auto' for all, or a list; on cpu the processes.")] = "1",
     nodes: Annotated[int, typer.Option(help="Machines, each started with the same command.")] = 1,
 ) -> None:
-    """Train a network by a recipe; the run folder keeps everything, and a kill costs at most one epoch."""
+    """Train a network by a recipe; the run folder keeps everything, and a kill costs at most one epoch.
+
+    Recipes of kind: classical fit features and a classifier instead, on the processor.
+    """
     require("torch", "train")
     require("lightning_fabric", "train")
     from mien.data import protocol, table
@@ -38,10 +48,16 @@ def train(
     from mien.train import devices as hardware
     from mien.train import recipe as recipes
     from mien.train import run
+    from mien.train.classical.schema import ClassicalRecipe
 
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     spec = recipes.load(recipe, changes or ())
     folder = out or Path("runs") / spec.name
+    if isinstance(spec, ClassicalRecipe):
+        if (accelerator, devices, nodes) not in (("auto", "1", 1), ("cpu", "1", 1)):
+            raise RecipeError(f"{recipe} is a classical pipeline, fitted by one process: leave {_HARDWARE} out")
+        _fit(spec, table.read(data), folder, resume)
+        return
     console = Console(stderr=True, quiet=not _is_first())
     fabric = hardware.fabric(spec.precision, accelerator, devices, nodes)
     fabric.launch()
@@ -57,18 +73,52 @@ def train(
     except KeyboardInterrupt:
         console.print(f"mien: stopped; whole epochs are kept in {folder}, go on with --resume", soft_wrap=True)
         raise typer.Exit(130) from None
-    if not fabric.is_global_zero:
-        return
-    model = package.package(finished, faces, finished.model)
-    copied = finished.read_state()["validation_trained_on"]
-    for name, output in model.card.outputs.items():
+    if fabric.is_global_zero:
+        model = package.package(finished, faces, finished.model)
+        _tell(display.say, model.card, mark, finished.read_state()["validation_trained_on"])
+        print(finished.model)
+
+
+def _tell(say: Callable[[str], None], card: Card, mark: str, copied: float) -> None:
+    """The figures on validation that a card names, and what they rest on."""
+    for name, output in card.outputs.items():
         figures = output.metrics["validation"]
         low, high = figures["interval95"]
         said = f"{name}: validation top-1 {figures['top1']} % [{low}, {high}], n = {figures['n']}"
-        display.say(said + (f" ({mark.partition(':')[0]})" if mark else ""))
+        say(said + (f" ({mark.partition(':')[0]})" if mark else ""))
     if copied:
-        display.say(f"{copied:.1%} of the validation faces have an identical copy in training")
-    print(finished.model)
+        say(f"{copied:.1%} of the validation faces have an identical copy in training")
+
+
+def _fit(spec: ClassicalRecipe, faces: Table, folder: Path, resume: bool) -> None:
+    """Fit a classical recipe, then export the model file or say why there is none."""
+    from mien.data import protocol
+    from mien.evaluate import predictions
+    from mien.export import evaluate_only, package
+    from mien.train import faces as training_faces
+    from mien.train.classical import run
+
+    say = partial(Console(stderr=True).print, highlight=False, markup=False, soft_wrap=True)
+    mark = protocol.mark(spec.data.protocol)
+    if mark:
+        say(f"protocol {spec.data.protocol} is {mark}")
+    try:
+        finished = run.train(spec, faces, folder, resume=resume, say=say)
+        why = evaluate_only.reason(finished)
+        if why:
+            card = evaluate_only.write_card(finished, faces).card
+        else:
+            model = package.package(finished, faces, finished.model)
+            scored = predictions.predict(model, training_faces.as_trained(faces, spec), "validation")
+            predictions.write(scored, finished.predictions / "validation.parquet")
+            card = model.card
+    except KeyboardInterrupt:
+        say(f"mien: stopped; what was fitted is kept in {folder}, go on with --resume")
+        raise typer.Exit(130) from None
+    _tell(say, card, mark, finished.read_state()["validation_trained_on"])
+    if why:
+        say(f"evaluate-only: {why}; mien evaluate, report and compare take the folder")
+    print(folder if why else finished.model)
 
 
 def _is_first() -> bool:

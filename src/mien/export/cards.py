@@ -22,7 +22,7 @@ from mien.faces.crop import FER2013_FRAMING, FRAMING_RULE, resize
 from mien.faces.images import decode
 from mien.models import Card, Golden, Output
 from mien.train import recipe as recipes
-from mien.train.schema import Recipe
+from mien.train.recipe import Experiment
 
 GOLDEN_SOURCE = "NASA portrait of Eileen Collins (public domain), its face framed as FER2013 frames faces, resized"
 INTENDED_USE = (
@@ -53,7 +53,7 @@ class Terms:
 
 
 def describe(
-    recipe: Recipe, table: Table, terms: Terms, outputs: Mapping[str, Output], training: Mapping[str, Any]
+    recipe: Experiment, table: Table, terms: Terms, outputs: Mapping[str, Output], training: Mapping[str, Any]
 ) -> Card:
     """The card of a file that is being made; the golden probabilities are still missing.
 
@@ -85,7 +85,7 @@ def describe(
     )
 
 
-def _data(recipe: Recipe, table: Table) -> dict[str, Any]:
+def _data(recipe: Experiment, table: Table) -> dict[str, Any]:
     mark = protocol.mark(recipe.data.protocol)
     return {
         "name": table.info.name,

@@ -6,7 +6,9 @@ Everything that is fitted or chosen here is fitted and chosen on the validation 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,23 +21,24 @@ from torch import nn
 from mien.data.table import Table
 from mien.errors import ExportError, TrainingError
 from mien.evaluate import calibration, metrics, predictions
-from mien.evaluate.coverage import coverage
-from mien.export import gates, graph, quantise
+from mien.export import classical, gates, graph, quantise
 from mien.export.cards import Terms, describe, summary
+from mien.export.figures import complete, thresholds
 from mien.models import Model, Output
 from mien.models.card import attach, detach
 from mien.train import faces as training_faces
 from mien.train import networks
 from mien.train import recipe as recipes
 from mien.train import views as looks
+from mien.train.classical.schema import ClassicalRecipe
 from mien.train.folder import RunFolder
-from mien.train.schema import Recipe
+from mien.train.recipe import Experiment
 from mien.train.scoring import score
 
 _PARITY_FACES = 512
-# Shares of wrong answers for which the card says how sure the model must be.
-_ERROR_RATES = (0.2, 0.15, 0.1, 0.05, 0.02, 0.01)
 _Logits = dict[str, NDArray[np.float32]]
+#: What a card repeats of the record of its run.
+TOLD = ("seed", "parameters", "seconds", "environment", "weights", "without_features")
 
 
 @dataclass(frozen=True)
@@ -47,14 +50,15 @@ class Options:
         crop: pixels a side of the windows of ``ten-crop``; None takes 5/6 of the face.
         precision: ``fp32``; ``fp16`` stores the weights in half the size; ``int8`` computes in 8 bit.
         calibration_faces: training faces that 8-bit ranges are found on.
-        reduce_range: 7-bit weights, for processors whose 8-bit sums saturate (x86 without VNNI).
+        reduce_range: 7-bit weights. Without, x86 processors that lack VNNI saturate and answer otherwise:
+            ``benchmarks/instructions.py`` shows how much.
     """
 
     views: Literal["none", "flip", "ten-crop"] = "none"
     crop: int | None = None
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
     calibration_faces: int = 1000
-    reduce_range: bool = False
+    reduce_range: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,17 +66,21 @@ class _Source:
     """A finished run as its file is made of.
 
     Attributes:
-        state, best_epoch, recipe: what the run says of itself.
-        network: the best weights, with test-time views around them.
+        training: what the card says of how it came about.
+        labels: label set to labels.
+        recipe: of the run.
+        network: the best weights, or a fitted pipeline rebuilt, with test-time views around them.
+        reference: what the file is compared with: pixels uint8 (N, C, S, S) to logits.
         table: the data with the recipe's protocol applied.
         faces: its validation rows.
         pixels: of those as the network takes them, uint8 (N, C, S, S).
     """
 
-    state: dict[str, Any]
-    best_epoch: int
-    recipe: Recipe
+    training: dict[str, Any]
+    labels: dict[str, list[str]]
+    recipe: Experiment
     network: nn.Module
+    reference: Callable[[torch.Tensor], dict[str, torch.Tensor]]
     table: Table
     faces: Table
     pixels: NDArray[np.uint8]
@@ -81,7 +89,7 @@ class _Source:
 def package(
     run: RunFolder, table: Table, out: Path, terms: Terms | None = None, options: Options | None = None
 ) -> Model:
-    """Export the best weights of a run, fit their calibration on validation, check the file and write it.
+    """Export a run: its best weights or fitted pipeline, calibrated on validation, checked and written.
 
     Args:
         run: a finished run.
@@ -96,7 +104,7 @@ def package(
     Raises:
         TrainingError: the run is not finished, is damaged, or was trained on other data.
         ExportError: the file does not say what the network says, or less precisely than the gates allow, or
-            the network cannot be exported so; nothing is written.
+            the network cannot be exported so, or the run is evaluate-only; nothing is written.
     """
     options = options or Options()
     if not out.parent.is_dir():
@@ -124,19 +132,19 @@ def package(
 
 
 def _open(run: RunFolder, table: Table, options: Options) -> _Source:
-    state = run.read_state()
-    if not state:
-        raise TrainingError(f"{run.path} is no run folder: it holds no run.json")
-    if state.get("state") != "finished":
-        raise TrainingError(f"{run.path} is not finished: go on with mien train --resume")
-    if state.get("data") != table.fingerprint:
-        raise TrainingError(f"{run.path} was trained on other data than this table")
+    state = finished_state(run, table)
     recipe = recipes.load(run.recipe)
-    try:
-        epoch = run.load(run.best)["epoch"]
-        network: nn.Module = networks.restore(run)
-    except (RuntimeError, KeyError) as error:
-        raise TrainingError(f"{run.best} does not fit {run.recipe}: the run is damaged, train again") from error
+    training = {key: state[key] for key in TOLD if key in state}
+    if isinstance(recipe, ClassicalRecipe):
+        recipe, network, reference = classical.open_pipeline(run)
+        training |= {"chosen": state["chosen"]}
+    else:
+        try:
+            training |= {"best_epoch": run.load(run.best)["epoch"], "epochs": recipe.epochs}
+            network = networks.restore(run)
+        except (RuntimeError, KeyError) as error:
+            raise TrainingError(f"{run.best} does not fit {run.recipe}: the run is damaged, train again") from error
+        reference = partial(score, network)
     data = recipe.data
     applied = training_faces.as_trained(table, recipe)
     if options.views != "none":
@@ -147,8 +155,26 @@ def _open(run: RunFolder, table: Table, options: Options) -> _Source:
         except (RuntimeError, ValueError, AssertionError) as error:
             reason = str(error).partition("\n")[0]
             raise ExportError(f"the network cannot look at {options.views} views ({reason}): choose others") from error
+        reference = partial(score, network)
     faces = applied.split("validation")
-    return _Source(state, epoch, recipe, network, applied, faces, training_faces.pixels(faces, recipe.data).numpy())
+    pixels = training_faces.pixels(faces, recipe.data).numpy()
+    return _Source(training, state["labels"], recipe, network, reference, applied, faces, pixels)
+
+
+def finished_state(run: RunFolder, table: Table) -> dict[str, Any]:
+    """What a finished run on a table says of itself.
+
+    Raises:
+        TrainingError: it is no run, not finished, or was trained on other data.
+    """
+    state = run.read_state()
+    if not state:
+        raise TrainingError(f"{run.path} is no run folder: it holds no run.json")
+    if state.get("state") != "finished":
+        raise TrainingError(f"{run.path} is not finished: go on with mien train --resume")
+    if state.get("data") != table.fingerprint:
+        raise TrainingError(f"{run.path} was trained on other data than this table")
+    return state
 
 
 def _at_precision(
@@ -188,12 +214,12 @@ def _draft(
     place: Path,
 ) -> Model:
     """A file of a network graph with its own calibration, not yet judged; without figures and golden answers."""
-    recipe, state = source.recipe, source.state
+    recipe = source.recipe
     outputs = {}
     for number, head in enumerate(recipe.heads):  # the first is what users see
         name = f"probabilities_{head.label_set}" if number else "probabilities"
         fitted = calibration.fit(logits[head.label_set], source.faces.truth(head.label_set))
-        names = tuple(state["labels"][head.label_set])
+        names = tuple(source.labels[head.label_set])
         outputs[name] = Output(names, head.label_set, fitted.temperature, bias=fitted.bias)
     bare = graph.wrap(
         network,
@@ -201,18 +227,16 @@ def _draft(
         recipe.data.size,
         recipe.data.channels,
     )
-    told = ("seed", "parameters", "seconds", "environment", "weights")
-    training = {key: state[key] for key in told if key in state}
-    training |= {"best_epoch": source.best_epoch, "epochs": recipe.epochs, "export": facts}
+    training = source.training | {"export": facts}
     place.write_bytes(attach(bare, describe(recipe, table, terms, outputs, training)))
     return Model(place)
 
 
 def _check_parity(model: Model, source: _Source) -> dict[str, Any]:
-    """The file against the network on validation faces, at most 512 of them."""
+    """The file against what was trained, on validation faces, at most 512 of them."""
     count = len(source.pixels)
     pixels = source.pixels[np.unique(np.linspace(0, count - 1, _PARITY_FACES).astype(int))]
-    logits = score(source.network, torch.from_numpy(pixels))
+    logits = source.reference(torch.from_numpy(pixels))
     expected = {
         name: calibration.Calibration(output.temperature, output.bias).probabilities(logits[output.label_set].numpy())
         for name, output in model.card.outputs.items()
@@ -237,29 +261,7 @@ def _check_agreement(
 def _finish(model: Model, scored: predictions.Predictions, facts: dict[str, Any]) -> bytes:
     """The draft's bytes with the card complete: figures on validation, golden answers, what the gate found."""
     bare, card = detach(model.path.read_bytes())
-    figures = {s.output: summary(metrics.measure(s)) for s in scored.scores}
-    abstain = {s.output: _thresholds(s) for s in scored.scores}
-    golden = {
-        name: tuple(round(float(p), 5) for p in rows[0]) for name, rows in model.score(card.golden_crop()[None]).items()
-    }
-    card = replace(
-        card,
-        outputs={
-            name: replace(output, metrics={"validation": figures[name]}, abstain=abstain[name])
-            for name, output in card.outputs.items()
-        },
-        golden=replace(card.golden, probabilities=golden),
-        training={**card.training, "export": facts},
-    )
-    return attach(bare, card)
-
-
-def _thresholds(scores: predictions.Scores) -> dict[str, float]:
-    """Error rate to the least probability that keeps it on validation, for the rates that can be kept."""
-    part = scores.labelled()
-    curve = coverage(part.probabilities, part.truth)
-    found = {f"{rate:g}": curve.threshold(rate) for rate in _ERROR_RATES}
-    return {rate: round(least, 4) for rate, least in found.items() if least is not None}
+    return attach(bare, complete(replace(card, training={**card.training, "export": facts}), model, scored))
 
 
 def record_metrics(file: Path, scored: predictions.Predictions) -> None:
@@ -275,6 +277,6 @@ def record_metrics(file: Path, scored: predictions.Predictions) -> None:
     for scores in scored.scores:
         before = outputs[scores.output]
         figures = {**before.metrics, scored.split: summary(metrics.measure(scores))}
-        abstain = _thresholds(scores) if scored.split == "validation" else before.abstain
+        abstain = thresholds(scores) if scored.split == "validation" else before.abstain
         outputs[scores.output] = replace(before, metrics=figures, abstain=abstain)
     RunFolder(file.parent).write(file, attach(bare, replace(card, outputs=outputs)))

@@ -60,7 +60,7 @@ def run(network: onnx.ModelProto, pixels: NDArray[np.uint8]) -> dict[str, NDArra
 
 
 def to_int8(
-    network: onnx.ModelProto, faces: NDArray[np.uint8], method: str, *, reduce_range: bool = False
+    network: onnx.ModelProto, faces: NDArray[np.uint8], method: str, *, reduce_range: bool = True
 ) -> onnx.ModelProto:
     """Quantise a network graph: U8 activations, S8 weights per channel, as pairs of QuantizeLinear and back.
 
@@ -70,7 +70,7 @@ def to_int8(
         network: from :func:`mien.export.graph.export_network`.
         faces: training faces to find the activations' ranges on, uint8 (N, C, S, S).
         method: one of :data:`METHODS`.
-        reduce_range: keep weights to 7 bit, for processors whose 8-bit sums saturate (x86 without VNNI).
+        reduce_range: keep weights to 7 bit, since the 8-bit sums of some processors saturate (x86 without VNNI).
 
     Returns:
         The same graph, named and shaped alike.

@@ -29,9 +29,7 @@ def is_stream(text: str) -> bool:
     return text.lower().startswith(("rtsp://", "rtsps://"))
 
 
-def read_stream(
-    address: str, *, private: bool = False, timeout: float = 10.0, retries: int = 5
-) -> Iterator[Shot]:
+def read_stream(address: str, *, private: bool = False, timeout: float = 10.0, retries: int = 5) -> Iterator[Shot]:
     """The newest frames of an RTSP stream as they come, until it ends.
 
     A lost connection is taken up again, with growing pauses, and counted on; frames that come while one is worked on

@@ -78,7 +78,7 @@ class Card:
         data: name, fingerprint and source of the training table.
         training: seed, environment, parameters, epochs and time.
         licence, data_terms, intended_use: what a deployer must know.
-        graph_sha256: of the file without the card.
+        graph_sha256: of the file without the card; of the fitted pipeline where there is no graph.
     """
 
     name: str
@@ -146,13 +146,18 @@ def detach(file: bytes, where: str = "the file") -> tuple[bytes, Card]:
     if not file.endswith(entry):
         raise ModelError(f"{where} is damaged: its card is not the last thing in the file; fetch or export it again")
     graph = file[: -len(entry)]
-    card = _parse(value, where)
+    card = parse(value, where)
     if hashlib.sha256(graph).hexdigest() != card.graph_sha256:
         raise ModelError(f"{where} is damaged: its graph is not the one its card names; fetch or export it again")
     return graph, card
 
 
-def _parse(value: bytes, where: str) -> Card:
+def parse(value: bytes, where: str) -> Card:
+    """A card from its JSON.
+
+    Raises:
+        ModelError: it is none, or of another format.
+    """
     try:
         document: dict[str, Any] = json.loads(value)
         version = document.pop("format")

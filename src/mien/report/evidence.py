@@ -27,8 +27,10 @@ from mien.models import Card
 from mien.report.comparison import Entry
 from mien.train import faces
 from mien.train import recipe as recipes
+from mien.train.classical import fitted
+from mien.train.classical.schema import ClassicalRecipe
 from mien.train.folder import RunFolder
-from mien.train.schema import Recipe
+from mien.train.recipe import Experiment
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,14 @@ class Evidence:
         recipe: as it was run.
         state: the content of ``run.json``.
         history: one mapping a finished epoch; columns as ``history.csv`` has them.
-        card: of its model file.
+        card: of its model file, or of the pipeline of an evaluate-only run.
         table: the data as the recipe's protocol makes it; None where none was given.
         mark: what has to stand beside figures of this protocol; "" for honest ones.
         predictions: split to answers.
     """
 
     run: RunFolder
-    recipe: Recipe
+    recipe: Experiment
     state: Mapping[str, Any]
     history: Sequence[Mapping[str, float]]
     card: Card
@@ -57,10 +59,12 @@ class Evidence:
 
     @property
     def stages(self) -> tuple[int, ...]:
-        """Epochs that each stage ran; by the recipe where the history does not say."""
+        """Epochs that each stage ran; by the recipe where the history does not say; none of a classical one."""
         if self.history and "stage" in self.history[0]:
             ran = [int(row["stage"]) for row in self.history]
             return tuple(ran.count(stage) for stage in sorted(set(ran)))
+        if isinstance(self.recipe, ClassicalRecipe):
+            return ()
         return tuple(stage.epochs for stage in self.recipe.stages)
 
     @property
@@ -73,7 +77,7 @@ def gather(folder: str | Path, table: Table | None, splits: Sequence[str]) -> Ev
     """Read a run and score what is not scored yet.
 
     Args:
-        folder: of a finished run with its model file.
+        folder: of a finished run with its model file, or one that is evaluate-only.
         table: the data it was trained on, before any protocol; None to live on what was scored before.
         splits: to score.
 
@@ -89,10 +93,10 @@ def gather(folder: str | Path, table: Table | None, splits: Sequence[str]) -> Ev
     recipe = recipes.load(run.recipe)
     if table and state["data"] != table.fingerprint:
         raise TrainingError(f"{run.path} was trained on other data than this table of {table.info.name}")
-    if not run.model.exists():
+    if not run.model.exists() and not run.card.exists():
         raise ModelError(f"{run.model} is missing: mien export {run.path} --data FILE")
     applied = faces.as_trained(table, recipe) if table else None
-    card = models.read_card(run.model)
+    card = models.read_card(run.model) if run.model.exists() else fitted.read_card(run)
     answers = {split: _answers(run, card, applied, split) for split in splits}
     return Evidence(run, recipe, state, _history(run), card, applied, mark(recipe), answers)
 
@@ -123,7 +127,7 @@ def out_of_fold(folders: Sequence[str | Path], table: Table) -> Outside:
     return Outside(np.array(rows, np.int64), np.array([sums[row] / counts[row] for row in rows]))
 
 
-def mark(recipe: Recipe) -> str:
+def mark(recipe: Experiment) -> str:
     """What has to stand beside figures of a recipe's protocol."""
     return protocol.mark(recipe.data.protocol)
 
@@ -167,18 +171,28 @@ def _answers(run: RunFolder, card: Card, table: Table | None, split: str) -> Pre
             return found
     if table is None:
         raise DataError(f"{file} does not hold the answers of {run.model.name}: add --data FILE to have it scored")
-    found = predictions.predict(models.load(run.model), table, split)
+    found = predictions.predict(fitted.load(run), table, split)
     predictions.write(found, file)
     return found
 
 
 def _history(run: RunFolder) -> list[dict[str, float]]:
-    """The history with numbers for text; cells that are empty are nan."""
+    """The history with numbers for text; cells that are empty are nan, columns with words are left out."""
     try:
         text = run.history.read_text(encoding="utf-8")
     except OSError as error:
         raise TrainingError(f"cannot read {run.history}: {error.strerror}") from error
-    return [{name: float(value or "nan") for name, value in row.items()} for row in csv.DictReader(text.splitlines())]
+    rows = list(csv.DictReader(text.splitlines()))
+    words = {name for row in rows for name, value in row.items() if value and not _is_number(value)}
+    return [{name: float(value or "nan") for name, value in row.items() if name not in words} for row in rows]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def read_table(path: Path | None) -> Table | None:

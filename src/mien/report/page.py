@@ -26,6 +26,7 @@ from mien.report import plots, sections, sheet, views
 from mien.report.evidence import Evidence
 from mien.report.sections import OutputSection
 from mien.report.spread import spread
+from mien.train.schema import Recipe
 from mien.train.views import NAMES
 
 FILE = "report.html"
@@ -99,9 +100,10 @@ def _content(request: Request) -> dict[str, Any]:
         ],
         "data": sections.data_section(evidence.table) if evidence.table else None,
         "parts": sections.recipe_parts(evidence.recipe),
-        "stages": sections.stage_rows(evidence.recipe),
+        "stages": sections.stage_rows(evidence.recipe) if isinstance(evidence.recipe, Recipe) else [],
+        "search": sections.search_section(evidence),
         "recipe_text": evidence.run.recipe.read_text(encoding="utf-8"),
-        "curves": request.keep("curves", plots.curves(evidence.history, evidence.stages, evidence.kept)),
+        "curves": _curves(request),
         "outputs": [_output(section, request) for section in sections.output_sections(evidence, request.split)],
         "coverages": sections.COVERAGES,
         "deduplicated": sections.deduplicated_section(evidence),
@@ -110,6 +112,14 @@ def _content(request: Request) -> dict[str, Any]:
         "commands": _commands(request),
     }
     return content | _faces(request) | _views(request)
+
+
+def _curves(request: Request) -> str:
+    """The learning curves; none of a classical run."""
+    evidence = request.evidence
+    if not isinstance(evidence.recipe, Recipe):
+        return ""
+    return request.keep("curves", plots.curves(evidence.history, evidence.stages, evidence.kept))
 
 
 def _output(section: OutputSection, request: Request) -> dict[str, Any]:
@@ -157,6 +167,8 @@ def _views(request: Request) -> dict[str, Any]:
         return {"views": [], "views_reason": _NO_TABLE}
     if not request.with_views:
         return {"views": [], "views_reason": "Not scored: the page was made with --no-views."}
+    if not isinstance(evidence.recipe, Recipe):
+        return {"views": [], "views_reason": "Not scored: test-time views are of networks."}
     found = []
     for split in evidence.predictions:
         request.say(f"scoring {split} with test-time views")

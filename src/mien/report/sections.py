@@ -15,7 +15,7 @@ from sklearn.metrics import confusion_matrix
 
 from mien.data import describe, protocol
 from mien.data.table import Table
-from mien.errors import DataError
+from mien.errors import DataError, TrainingError
 from mien.evaluate.calibration import Calibration
 from mien.evaluate.coverage import Coverage, coverage
 from mien.evaluate.metrics import Figures, expected_calibration_error, measure
@@ -26,6 +26,8 @@ from mien.report.evidence import Evidence
 from mien.report.sheet import Marked
 from mien.train import faces as training_faces
 from mien.train import networks
+from mien.train.classical.schema import ClassicalRecipe
+from mien.train.recipe import Experiment
 from mien.train.schema import Recipe
 
 #: Coverages that the table of thresholds lists.
@@ -106,8 +108,10 @@ def stage_rows(recipe: Recipe) -> list[tuple[str, list[str]]]:
     return rows
 
 
-def recipe_parts(recipe: Recipe) -> list[tuple[str, str]]:
+def recipe_parts(recipe: Experiment) -> list[tuple[str, str]]:
     """Network, heads and data in words: what the recipe sets, and what kind of thing it is."""
+    if isinstance(recipe, ClassicalRecipe):
+        return _classical_parts(recipe)
     network, data = recipe.network, recipe.data
     parts = [("network", _listed({network.kind: True} | network.model_dump(exclude={"kind"})))]
     for head in recipe.heads:
@@ -117,6 +121,47 @@ def recipe_parts(recipe: Recipe) -> list[tuple[str, str]]:
     if recipe.ema:
         parts.append(("moving average", f"{recipe.ema:g} a step"))
     return parts
+
+
+def _classical_parts(recipe: ClassicalRecipe) -> list[tuple[str, str]]:
+    features, classifier = recipe.features, recipe.classifier
+    return [
+        ("features", _listed({features.kind: True} | features.model_dump(exclude={"kind"}))),
+        ("standardise", "yes" if recipe.standardise else "no"),
+        ("reduction", _listed({"pca": True} | recipe.reduce.model_dump(exclude={"kind"})) if recipe.reduce else "none"),
+        ("classifier", _listed({classifier.kind: True} | classifier.model_dump(exclude={"kind"}))),
+        ("label set", recipe.label_set),
+        ("pictures", _listed({"size": recipe.data.size, "merge copies": recipe.data.merge_copies})),
+    ]
+
+
+@dataclass(frozen=True)
+class SearchSection:
+    """What a classical run tried.
+
+    Attributes:
+        paths: of the recipe, whose values were tried.
+        rows: a row for each combination: its values, validation top-1 in 0-1, seconds, and whether it was kept.
+        without: faces of each split that have no features.
+    """
+
+    paths: tuple[str, ...]
+    rows: tuple[tuple[tuple[str, ...], float, float, bool], ...]
+    without: dict[str, int]
+
+
+def search_section(evidence: Evidence) -> SearchSection | None:
+    """What a classical run tried, and which it kept; None for a network's run."""
+    state = evidence.state
+    if not isinstance(evidence.recipe, ClassicalRecipe):
+        return None
+    paths, kept = tuple(state["chosen"]["values"]), state["chosen"]["candidate"]
+    column = f"validation_top1_{evidence.recipe.label_set}"
+    rows = tuple(
+        (tuple(str(row[p]) for p in paths), float(row[column]), float(row["seconds"]), int(row["candidate"]) == kept)
+        for row in state["search"]
+    )
+    return SearchSection(paths, rows, state["without_features"])
 
 
 def _listed(values: dict[str, Any]) -> str:
@@ -197,9 +242,11 @@ def heat_sections(evidence: Evidence, split: str) -> list[HeatSection]:
         split: whose faces.
 
     Raises:
-        TrainingError: the network does not lend itself to Grad-CAM; the message says why.
+        TrainingError: the run does not lend itself to Grad-CAM; the message says why.
         DataError: no table was given.
     """
+    if isinstance(evidence.recipe, ClassicalRecipe):
+        raise TrainingError("A classical pipeline has no layers to ask where it looks.")
     network, part = networks.restore(evidence.run), _part(evidence, split)
     found = []
     for scores in evidence.predictions[split].scores:

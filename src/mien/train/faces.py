@@ -20,7 +20,8 @@ from mien.data.table import Table
 from mien.download import cache_folder
 from mien.errors import TrainingError
 from mien.train import losses
-from mien.train.schema import Data, Head, Recipe
+from mien.train.recipe import Experiment
+from mien.train.schema import Data, Head
 
 # Decoded pictures may take this share of the memory before they are mapped.
 _SHARE = 0.25
@@ -53,7 +54,7 @@ class Faces:
         return {name: rows[indices].sum(dim=1).sum() for name, rows in self.targets.items()}
 
 
-def as_trained(table: Table, recipe: Recipe) -> Table:
+def as_trained(table: Table, recipe: Experiment) -> Table:
     """A table, as imported, with the splits that a recipe's protocol makes.
 
     Raises:
@@ -62,7 +63,7 @@ def as_trained(table: Table, recipe: Recipe) -> Table:
     return protocol.apply(table, recipe.data.protocol, folds=recipe.data.folds, fold=recipe.data.fold)
 
 
-def labels(table: Table, recipe: Recipe) -> dict[str, tuple[str, ...]]:
+def labels(table: Table, recipe: Experiment) -> dict[str, tuple[str, ...]]:
     """Label set to labels of each head.
 
     Raises:
@@ -73,7 +74,7 @@ def labels(table: Table, recipe: Recipe) -> dict[str, tuple[str, ...]]:
     return {head.label_set: table.label_sets[head.label_set] for head in recipe.heads}
 
 
-def load(table: Table, split: str, recipe: Recipe, device: torch.device) -> Faces:
+def load(table: Table, split: str, recipe: Experiment, device: torch.device) -> Faces:
     """Decode one split for a recipe; with ``data.merge_copies`` the training split has each picture once.
 
     Raises:

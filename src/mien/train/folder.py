@@ -4,11 +4,13 @@
 
     recipe.yaml   the recipe with all defaults written out
     run.json      code version, data fingerprint, seed, environment, times, state
-    history.csv   one row per epoch
+    history.csv   one row per epoch; of a classical recipe per combination that was tried
     tensorboard/  the same for TensorBoard, if it is installed
     last.pt       everything needed to go on after a kill
     best.pt       the weights that validation liked best
+    pipeline.skops  in place of those two, what a classical recipe has fitted
     model.onnx    the model file
+    card.json     in its place, what it would say of itself, where a run is evaluate-only
     predictions/  one table per scored split
 
 Files appear whole or not at all: each is written under another name and renamed.
@@ -37,7 +39,9 @@ class RunFolder:
         self.history = self.path / "history.csv"
         self.last = self.path / "last.pt"
         self.best = self.path / "best.pt"
+        self.pipeline = self.path / "pipeline.skops"
         self.model = self.path / "model.onnx"
+        self.card = self.path / "card.json"
         self.predictions = self.path / "predictions"
 
     def check_new(self) -> None:

@@ -1,6 +1,7 @@
 """Recipes as files: reading with all faults at once, overriding single values, writing with all defaults.
 
-Owns YAML and messages; :mod:`mien.train.schema` owns what a recipe may say. Refuses to import torch.
+Owns YAML and messages; :mod:`mien.train.schema` owns what a recipe for a network may say, and
+:mod:`mien.train.classical.schema` one of ``kind: classical``. Refuses to import torch.
 """
 
 from __future__ import annotations
@@ -15,11 +16,16 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from mien.errors import RecipeError
-from mien.train.schema import Augmentation, Backbone, Data, Distillation, Head, Recipe, Residual, Stage, Weights
+from mien.train.classical.schema import KINDS, ClassicalRecipe, Pca
+from mien.train.network_schema import Attentional, Backbone, Residual, Separable, Vgg, Weights
+from mien.train.schema import Augmentation, Data, Distillation, Head, Recipe, Stage
 
 _PARTS: dict[str, type[BaseModel]] = {
     "data": Data,
     "residual": Residual,
+    "vgg": Vgg,
+    "separable": Separable,
+    "attentional": Attentional,
     "backbone": Backbone,
     "weights": Weights,
     "distillation": Distillation,
@@ -27,6 +33,13 @@ _PARTS: dict[str, type[BaseModel]] = {
     "stages": Stage,
     "augmentation": Augmentation,
 }
+# What pydantic puts into the place of a fault for the kind of a network, and no file says.
+_NETWORKS = {"residual", "vgg", "separable", "attentional", "backbone"}
+
+
+_CLASSICAL_PARTS: dict[str, type[BaseModel]] = {"data": Data, "reduce": Pca, **KINDS}
+#: A recipe of either kind.
+Experiment = Recipe | ClassicalRecipe
 
 
 def names() -> list[str]:
@@ -57,8 +70,8 @@ def read(name_or_path: str | Path) -> tuple[str, str]:
     return text, f"recipe {name_or_path}"
 
 
-def load(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
-    """Load a shipped recipe by name, or one from a YAML file, and change values of it.
+def load(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Experiment:
+    """Load a shipped recipe of either kind by name, or one from a YAML file, and change values of it.
 
     Args:
         name_or_path: a name from :func:`names`, or a path that ends in ``.yaml``.
@@ -71,8 +84,20 @@ def load(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     return parse(text, where, overrides)
 
 
-def parse(text: str, where: str = "recipe", overrides: Iterable[str] = ()) -> Recipe:
-    """Check the text of a recipe.
+def load_network(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+    """Load a recipe as :func:`load` does, which has to be one for a network.
+
+    Raises:
+        RecipeError: there is no such recipe, it has faults, or it is of ``kind: classical``.
+    """
+    loaded = load(name_or_path, overrides)
+    if isinstance(loaded, ClassicalRecipe):
+        raise RecipeError(f"{name_or_path} is a classical pipeline, and this needs a network's recipe or run")
+    return loaded
+
+
+def parse(text: str, where: str = "recipe", overrides: Iterable[str] = ()) -> Experiment:
+    """Check the text of a recipe; ``kind: classical`` in it says which kind, and its absence a network.
 
     Raises:
         RecipeError: with every fault of the text.
@@ -85,12 +110,18 @@ def parse(text: str, where: str = "recipe", overrides: Iterable[str] = ()) -> Re
         raise RecipeError(f"{where} must be a mapping with name, description, heads and stages")
     for change in overrides:
         override(document, change)
+    kind = document.get("kind")
+    if kind not in (None, "classical"):
+        raise RecipeError(f"{where}: kind must be classical, or be left out for a network, not {kind!r}")
+    root = ClassicalRecipe if kind else Recipe
     try:
-        return Recipe.model_validate(document)
+        return root.model_validate(document)
     except ValidationError as error:
         # A list of faulty parts is not too short as well, whatever pydantic says.
         faults = [fault for fault in error.errors() if fault["type"] != "too_short" or not fault["input"]]
-        raise RecipeError(f"{where} has {len(faults)} fault(s): {'; '.join(map(_describe, faults))}") from error
+        raise RecipeError(
+            f"{where} has {len(faults)} fault(s): {'; '.join(_describe(f, root) for f in faults)}"
+        ) from error
 
 
 def override(document: dict[str, Any], change: str) -> None:
@@ -145,23 +176,24 @@ def _positions(holder: Any, key: str, change: str) -> list[int]:
     raise RecipeError(f"cannot set {change!r}: there is no {key!r} in {held}")
 
 
-def dump(recipe: Recipe) -> str:
+def dump(recipe: Experiment) -> str:
     """The recipe with every default written out, as YAML."""
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
 
 
-def _describe(fault: Any) -> str:
-    path = ".".join(str(part) for part in fault["loc"] if part not in {"residual", "backbone"}) or "recipe"
+def _describe(fault: Any, root: type[BaseModel]) -> str:
+    kinds = _NETWORKS if root is Recipe else KINDS.keys()
+    path = ".".join(str(part) for part in fault["loc"] if part not in kinds) or "recipe"
     if fault["type"] != "extra_forbidden":
         return f"{path}: {fault['msg'].removeprefix('Value error, ')}"
-    valid = _keys(fault["loc"][:-1])
+    valid = _keys(fault["loc"][:-1], root)
     near = get_close_matches(str(fault["loc"][-1]), valid, n=1)
     return f"{path}: unknown key; " + (f"did you mean {near[0]}?" if near else f"valid: {', '.join(valid)}")
 
 
-def _keys(location: tuple[Any, ...]) -> list[str]:
+def _keys(location: tuple[Any, ...], root: type[BaseModel]) -> list[str]:
     """Field names of the part of the schema that a location leads to."""
-    part: type[BaseModel] = Recipe
+    part, parts = root, _PARTS if root is Recipe else _CLASSICAL_PARTS
     for key in location:
-        part = _PARTS.get(key, part) if isinstance(key, str) else part
+        part = parts.get(key, part) if isinstance(key, str) else part
     return list(part.model_fields)
