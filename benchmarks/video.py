@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -62,11 +61,25 @@ def memory(path: Path, folder: Path, minutes: float) -> dict[str, float]:
     command = ["ffmpeg", "-loglevel", "error", "-y", "-stream_loop", str(repeat - 1), "-i", str(path), "-c", "copy"]
     subprocess.run([*command, str(long)], check=True)
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "mien", "predict", str(long), "-o", str(folder / "long.csv")], check=True)
+    reader = subprocess.Popen([sys.executable, "-m", "mien", "predict", str(long), "-o", str(folder / "long.csv")])
+    peak = 0
+    while reader.poll() is None:
+        peak = max(peak, _peak_kb(reader.pid))
+        time.sleep(0.5)
     seconds = time.perf_counter() - began
+    if reader.returncode:
+        raise SystemExit("mien predict failed")
     lines = sum(1 for _ in (folder / "long.csv").open())
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return {"minutes": minutes, "rows": lines - 1, "peak_mb": round(peak), "seconds": round(seconds, 1)}
+    return {"minutes": minutes, "rows": lines - 1, "peak_mb": round(peak / 1000), "seconds": round(seconds, 1)}
+
+
+def _peak_kb(process: int) -> int:
+    """The most memory a process had so far, in kB; Linux's ``getrusage`` would tell what its parent had, too."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
 
 
 def main() -> None:
