@@ -104,11 +104,11 @@ def test_the_8_bit_graph_says_nearly_the_same(exact, quantised, faces):
     assert len(np.unique(found)) > 0.9 * found.size  # 32-bit logits, not 256 steps
 
 
-def test_a_reduced_range_keeps_weights_to_7_bit(exact, quantised, faces):
+def test_weights_are_kept_to_7_bit_unless_the_full_range_is_asked_for(exact, quantised, faces):
     name = "network.backbone.0.0.weight_quantized"
-    reduced = quantise.to_int8(exact, faces, "minmax", reduce_range=True)
-    assert np.abs(weights(quantised)[name]).max() == 127
-    assert np.abs(weights(reduced)[name]).max() == 64
+    full = quantise.to_int8(exact, faces, "minmax", reduce_range=False)
+    assert np.abs(weights(full)[name]).max() == 127
+    assert np.abs(weights(quantised)[name]).max() == 64
 
 
 @pytest.mark.parametrize("method", ["percentile", "entropy"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
+import zipfile
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -222,7 +223,8 @@ def dumps(pipeline: Pipeline) -> bytes:
     Raises:
         MissingExtraError: skops is not installed.
     """
-    return require("skops.io", "classical").dumps({"steps": pipeline.steps, "prior": pipeline.prior})
+    content = {"steps": pipeline.steps, "prior": pipeline.prior}
+    return require("skops.io", "classical").dumps(content, compression=zipfile.ZIP_DEFLATED)
 
 
 def loads(content: bytes, where: str) -> Pipeline:

@@ -152,11 +152,11 @@ class Forest(_Part):
     """Random forest (Breiman 2001)."""
 
     kind: Literal["forest"]
-    trees: Positive = 300
+    trees: Positive = 200
     depth: Positive | None = None
     """Of each tree at most; None: until its leaves are pure."""
-    leaf: Positive = 1
-    """Training faces that a leaf must have."""
+    leaf: Positive = 3
+    """Training faces that a leaf must have; of 28,700 faces a tree has some 7,700 nodes with 3, 2,700 with 10."""
     class_weights: Literal["none", "balanced"] = "none"
 
 
