@@ -79,7 +79,7 @@ def evaluate(
 
         record_metrics(loaded.path, scored)
     if ledger:
-        _append(ledger, scored.provenance, figures, why if protocol == "official" else f"{protocol}: {why}")
+        append_to_ledger(ledger, scored.provenance, figures, why if protocol == "official" else f"{protocol}: {why}")
     if as_json:
         print(json.dumps({"split": split, **scored.provenance, "figures": [asdict(f) for f in figures]}, indent=2))
         return
@@ -136,7 +136,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
 
-def _append(ledger: Path, provenance: object, figures: list[Figures], why: str) -> None:
+def append_to_ledger(ledger: Path, provenance: object, figures: list[Figures], why: str) -> None:
     """One row per output; the ledger shows how often the test split was looked at, and what for."""
     assert isinstance(provenance, dict)
     fresh = not ledger.exists()

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from mien.cli.evaluate import Split
-from mien.cli.evaluate import _append as append_to_ledger
+from mien.cli.evaluate import append_to_ledger
 from mien.errors import DataError, require
 
 if TYPE_CHECKING:
