@@ -139,7 +139,9 @@ def table(figures: dict[str, Any]) -> str:
     lines = [f"| | crop given | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
     for says, told in figures["conditions"].items():
         cells = [
-            f"{told[name]['found']:.0f}: {told[name].get('right', '')} / {told[name].get('right_aligned', '')}"
+            f"{told[name]['found']:.0f}: {told[name]['right']} / {told[name]['right_aligned']}"
+            if told[name]["found"]
+            else "0"
             for name in names
         ]
         lines.append(f"| {says} | {told['crop']} | {' | '.join(cells)} |")

@@ -67,7 +67,7 @@ def test_the_paper_page_shows_the_recorded_cells():
     assert script["table"](json.loads((ROOT / "benchmarks" / "paper.json").read_text(encoding="utf-8"))) in page
 
 
-@pytest.mark.parametrize(("page", "benchmark"), [("moving-over.md", "peers")])
+@pytest.mark.parametrize(("page", "benchmark"), [("moving-over.md", "peers"), ("faces.md", "conditions")])
 def test_pages_show_what_benchmarks_recorded(page, benchmark, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     script = runpy.run_path(str(ROOT / "benchmarks" / f"{benchmark}.py"))
