@@ -55,22 +55,20 @@ def rate(recognizer: Recognizer, path: Path, out: Path, following: Following) ->
 
 
 def memory(path: Path, folder: Path, minutes: float) -> dict[str, float]:
-    """Megabytes and seconds of ``mien predict`` on the clip repeated."""
+    """The most megabytes of ``mien predict`` on the clip repeated."""
     long = folder / "long.mp4"
     repeat = max(round(minutes * 60 / SECONDS), 1)
     command = ["ffmpeg", "-loglevel", "error", "-y", "-stream_loop", str(repeat - 1), "-i", str(path), "-c", "copy"]
     subprocess.run([*command, str(long)], check=True)
-    began = time.perf_counter()
     reader = subprocess.Popen([sys.executable, "-m", "mien", "predict", str(long), "-o", str(folder / "long.csv")])
     peak = 0
     while reader.poll() is None:
         peak = max(peak, _peak_kb(reader.pid))
         time.sleep(0.5)
-    seconds = time.perf_counter() - began
     if reader.returncode:
         raise SystemExit("mien predict failed")
     lines = sum(1 for _ in (folder / "long.csv").open())
-    return {"minutes": minutes, "rows": lines - 1, "peak_mb": round(peak / 1000), "seconds": round(seconds, 1)}
+    return {"minutes": minutes, "rows": lines - 1, "peak_mb": round(peak / 1000)}
 
 
 def _peak_kb(process: int) -> int:
