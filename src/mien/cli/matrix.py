@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from mien.cli.evaluate import Split
-from mien.cli.evaluate import append_to_ledger
+from mien.cli.evaluate import Split, append_to_ledger
 from mien.errors import DataError, require
 
 if TYPE_CHECKING:
