@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from mien.cli.files import write
 from mien.errors import DataError, require
 
 if TYPE_CHECKING:
@@ -109,9 +110,5 @@ def _write(
     contents += [(html, board_page.html(board, drawn).encode())] if html else []
     contents += [(plot, drawn)] if plot and drawn else []
     for path, content in contents:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        except OSError as error:
-            raise DataError(f"cannot write {path}: {error.strerror}") from error
+        write(path, content)
         print(path)

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from mien.cli.evaluate import Split
+from mien.cli.files import write
 from mien.errors import DataError, PictureError
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def explain(
         raise typer.BadParameter("--patch is a share of the face's side, above 0 and below 1")
     if picture is not None:
         target = out or Path("explained.png")
-        _write(target, _picture(model, picture, face, label, detector, output, patch))
+        write(target, _picture(model, picture, face, label, detector, output, patch))
         print(target)
     elif data is not None:
         _table(model, data, split, out or Path("explained"), faces, seed, output, patch)
@@ -118,8 +119,8 @@ def _table(
         "patch": patch,
         "labels": [one.to_dict() for one in maps],
     }
-    _write(folder / "occlusion.png", occlusion_plots.draw_means(maps, title))
-    _write(folder / "occlusion.json", json.dumps(about, indent=1).encode() + b"\n")
+    write(folder / "occlusion.png", occlusion_plots.draw_means(maps, title))
+    write(folder / "occlusion.json", json.dumps(about, indent=1).encode() + b"\n")
     for one in maps:
         most = 2 ** max(float(one.falls.max()), 0.0)
         print(f"{one.label}: n = {one.n}, hiding one place divides its odds by up to {most:.2g} on average")
@@ -134,11 +135,3 @@ def _chosen(predicted: Predictions, own: str, output: str | None) -> Scores:
         return (found or list(predicted.scores))[0]
     scored = ", ".join(s.output for s in predicted.scores)
     raise DataError(f"no output {output!r} of the model fits the data, only {scored}")
-
-
-def _write(target: Path, content: bytes) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-    except OSError as error:
-        raise DataError(f"cannot write {target}: {error.strerror}") from error

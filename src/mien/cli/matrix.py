@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from mien.cli.evaluate import Split, append_to_ledger
+from mien.cli.files import write
 from mien.errors import DataError, require
 
 if TYPE_CHECKING:
@@ -59,11 +60,7 @@ def matrix(
     if not out:
         print(text)
     for path, content in targets:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        except OSError as error:
-            raise DataError(f"cannot write {path}: {error.strerror}") from error
+        write(path, content)
         print(path)
 
 
