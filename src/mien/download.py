@@ -27,6 +27,11 @@ class Asset:
     size: int
 
 
+def is_offline() -> bool:
+    """Whether ``MIEN_OFFLINE`` forbids the network."""
+    return os.environ.get("MIEN_OFFLINE", "") not in ("", "0")
+
+
 def cache_folder() -> Path:
     """Where fetched files lie: ``MIEN_CACHE``, or the platform's cache folder for mien."""
     chosen = os.environ.get("MIEN_CACHE")
@@ -54,7 +59,7 @@ def fetch(asset: Asset, *, timeout: float = 30) -> Path:
     path = cache_folder() / asset.name
     if _is_expected(path, asset):
         return path
-    if os.environ.get("MIEN_OFFLINE", "") not in ("", "0"):
+    if is_offline():
         raise DownloadError(
             f"{asset.name} is not in {path.parent}, and MIEN_OFFLINE forbids fetching it: unset MIEN_OFFLINE,"
             f" or put the file there from {asset.url}"

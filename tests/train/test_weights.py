@@ -99,6 +99,13 @@ def test_a_file_that_is_no_table_of_weights_is_an_error(tmp_path, content):
         started(f"network.weights.file={path}")
 
 
+def test_mien_offline_asks_no_hub(monkeypatch, tmp_path):
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
+    monkeypatch.setenv("MIEN_OFFLINE", "1")
+    with pytest.raises(TrainingError, match="MIEN_OFFLINE forbids fetching"):
+        started("network.weights.hub=resnet18.tv_in1k")
+
+
 def test_hub_weights_offline_name_the_file_and_where_to_put_it(files, tmp_path, monkeypatch):
     import timm
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import http.client
 import io
 import ipaddress
-import os
 import re
 import socket
 import ssl
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
+from mien.download import is_offline
 from mien.errors import SourceError
 
 _PORTS = {"https": 443, "http": 80}
@@ -203,7 +203,7 @@ def check_online() -> None:
     Raises:
         SourceError: it does.
     """
-    if os.environ.get("MIEN_OFFLINE", "") not in ("", "0"):
+    if is_offline():
         raise SourceError("MIEN_OFFLINE forbids reading from the network: unset it, or name a file")
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mien import models
-from mien.download import cache_folder
+from mien.download import cache_folder, is_offline
 from mien.errors import TrainingError, require
 from mien.models.card import detach
 from mien.train.folder import RunFolder
@@ -146,13 +146,15 @@ def _from_hub(name: str) -> dict[str, Tensor]:
     if config is None or not config.hf_hub_id:
         known = timm.list_models(f"{name.partition('.')[0]}*", pretrained=True)[:8]
         raise TrainingError(f"the hub has no weights {name!r}; it has {', '.join(known) or 'none of that name'}")
+    address = f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
+    if is_offline():
+        raise TrainingError(f"MIEN_OFFLINE forbids fetching {name}: download {address} and put it at {local}")
     log = logging.getLogger("huggingface_hub")
     level = log.level
     log.setLevel(logging.ERROR)  # it announces each of its retries
     try:
         return timm.models.load_state_dict_from_hf(config.hf_hub_id)
     except Exception as error:  # the hub's client raises many types of its own
-        address = f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
         raise TrainingError(
             f"cannot fetch {name} from the hub ({type(error).__name__}); download {address} and put it at {local}"
         ) from error

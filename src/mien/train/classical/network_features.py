@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mien.download import cache_folder
+from mien.download import cache_folder, is_offline
 from mien.errors import RecipeError, TrainingError, require
 from mien.train import networks, weights
 from mien.train import recipe as recipes
@@ -136,6 +136,10 @@ def _from_torchvision(name: str) -> Path:
     folder = cache_folder() / "weights"
     path = folder / url.rpartition("/")[2]
     if not path.exists():
+        if is_offline():
+            raise TrainingError(
+                f"MIEN_OFFLINE forbids fetching the weights of {name}: download {url}, put it at {path}"
+            )
         try:
             folder.mkdir(parents=True, exist_ok=True)
             hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rpartition("-")[2], progress=False)
