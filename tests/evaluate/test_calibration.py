@@ -21,6 +21,29 @@ def test_the_temperature_and_biases_that_labels_were_drawn_at_are_found(temperat
     assert np.allclose(found.bias, wanted.bias, atol=0.08)
 
 
+@pytest.mark.parametrize("power", [0.6, 1.0, 1.5])
+def test_the_power_that_labels_were_drawn_at_is_found(power):
+    logits = np.random.default_rng(6).normal(0, 2, (20_000, 5))
+    wanted = Calibration(1.4, (0.3, -0.2, 0.0, -0.2, 0.1), power)
+    found = fit(logits, drawn(logits, wanted))
+    assert found.power == pytest.approx(power, rel=0.06)
+    assert found.probabilities(logits) == pytest.approx(wanted.probabilities(logits), abs=0.03)
+
+
+def test_without_biases_no_power_changes_an_answer():
+    logits = np.random.default_rng(7).normal(0, 2, (200, 5))
+    answers = [Calibration(1.3, power=power).probabilities(logits) for power in (0.5, 1.0, 2.0)]
+    assert all(np.array_equal(a.argsort(axis=1), logits.argsort(axis=1)) for a in answers)
+    assert not np.allclose(answers[0], answers[2], atol=0.05)
+
+
+def test_at_power_one_it_is_temperature_scaling():
+    logits = np.random.default_rng(8).normal(0, 2, (50, 4))
+    bias = (0.5, -0.2, 0.0, -0.3)
+    assert np.allclose(Calibration(0.7, bias).probabilities(logits), softmax(logits / 0.7 + bias, axis=1))
+    assert Calibration.from_dict({"temperature": 0.7, "bias": [0.5, -0.5]}) == Calibration(0.7, (0.5, -0.5))
+
+
 def test_biases_correct_a_label_that_is_named_too_often():
     rng = np.random.default_rng(3)
     truth = rng.integers(0, 3, 3000)
@@ -30,8 +53,9 @@ def test_biases_correct_a_label_that_is_named_too_often():
     assert after > before + 0.05
 
 
-def test_few_faces_move_the_biases_little():
+def test_few_faces_move_the_biases_and_the_power_little():
     logits = np.random.default_rng(4).normal(0, 1, (6, 3))
+    assert 0.7 < fit(logits, np.zeros(6, int)).power < 1.4
     assert np.abs(fit(logits, np.zeros(6, int)).bias).max() < 1.0
     assert np.abs(fit(np.repeat(logits, 500, axis=0), np.zeros(3000, int)).bias).max() > 2.0
 
@@ -52,9 +76,10 @@ def test_log_probabilities_serve_as_logits():
     assert np.allclose(a.bias, b.bias, atol=1e-3)
 
 
-def test_a_calibration_can_be_taken_out_again():
+@pytest.mark.parametrize("power", [0.6, 1.0, 1.7])
+def test_a_calibration_can_be_taken_out_again(power):
     logits = np.random.default_rng(5).normal(0, 2, (50, 4))
-    calibration = Calibration(0.7, (0.5, -0.2, 0.0, -0.3))
+    calibration = Calibration(0.7, (0.5, -0.2, 0.0, -0.3), power)
     assert np.allclose(calibration.undone(calibration.probabilities(logits)), softmax(logits, axis=1), atol=1e-6)
     assert not np.allclose(
         Calibration(0.7).undone(calibration.probabilities(logits)), softmax(logits, axis=1), atol=0.05

@@ -53,7 +53,10 @@ def test_the_graph_says_what_the_backbone_says(kind, name, color):
     channels = 1 if color == "grey" else 3
     exported = graph.export_network(torch_network, ("ferplus", "fer2013"), 48, channels)
     assert not any(node.op_type == "BatchNormalization" for node in exported.graph.node)
-    outputs = {"probabilities": ("ferplus", 1.5, (0.5, *[0.0] * 7)), "probabilities_fer2013": ("fer2013", 0.5, ())}
+    outputs = {
+        "probabilities": ("ferplus", Calibration(1.5, (0.5, *[0.0] * 7), 0.8)),
+        "probabilities_fer2013": ("fer2013", Calibration(0.5)),
+    }
     session = onnxruntime.InferenceSession(
         graph.wrap(exported, outputs, 48, channels), providers=["CPUExecutionProvider"]
     )
@@ -63,10 +66,8 @@ def test_the_graph_says_what_the_backbone_says(kind, name, color):
     pixels = torch.from_numpy(crops.transpose(0, 3, 1, 2)[:, :channels].astype(np.float32) / 255)
     with torch.inference_mode():
         logits = torch_network(pixels)
-    for found, (label_set, temperature, bias) in zip(
-        session.run(None, {"faces": crops}), outputs.values(), strict=True
-    ):
-        expected = Calibration(temperature, bias).probabilities(logits[label_set].numpy())
+    for found, (label_set, calibration) in zip(session.run(None, {"faces": crops}), outputs.values(), strict=True):
+        expected = calibration.probabilities(logits[label_set].numpy())
         assert np.abs(np.asarray(found) - expected).max() < 1e-4
 
 

@@ -50,7 +50,7 @@ def test_the_model_file_says_what_scikit_learn_says(patterns, tmp_path, classifi
     assert model.card.training["chosen"] == {"candidate": 1, "values": {}}
     part, output = patterns.split("test"), model.card.outputs["probabilities"]
     own = run.restore(folder).logits(features.pixels(part.pictures(grey=True)))
-    expected = package.calibration.Calibration(output.temperature, output.bias).probabilities(own)
+    expected = package.calibration.Calibration.of(output).probabilities(own)
     found = predictions.predict(model, patterns, "test").scores[0].probabilities
     assert np.abs(found - expected).max() < 1e-4
     assert metrics.measure(predictions.predict(model, patterns, "test").scores[0]).top1 > 0.3

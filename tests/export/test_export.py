@@ -28,7 +28,7 @@ from mien.train.views import Views
 
 
 def calibrated(output: models.Output, logits: torch.Tensor) -> np.ndarray:
-    return Calibration(output.temperature, output.bias).probabilities(logits.detach().numpy())
+    return Calibration.of(output).probabilities(logits.detach().numpy())
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,10 @@ def test_a_file_that_differs_from_the_network_is_not_written(finished, patterns,
     wrap = graph.wrap
 
     def swapped(network, outputs, size, channels):
-        wrong = {name: (label_set, t * 1.1, bias) for name, (label_set, t, bias) in outputs.items()}
+        wrong = {
+            name: (label_set, replace(fitted, temperature=1.1 * fitted.temperature))
+            for name, (label_set, fitted) in outputs.items()
+        }
         return wrap(network, wrong, size, channels)
 
     monkeypatch.setattr(graph, "wrap", swapped)

@@ -19,7 +19,7 @@ class Knowing:
 
     def __init__(self, *outputs, order, fingerprint=""):
         made = {
-            f"out{place}": SimpleNamespace(labels=labels, label_set=name, temperature=1.0, bias=())
+            f"out{place}": SimpleNamespace(labels=labels, label_set=name, temperature=1.0, bias=(), power=1.0)
             for place, (name, labels) in enumerate(outputs)
         }
         self.order = order

@@ -29,7 +29,11 @@ class Corner:
             graph_sha256="0",
             width=side,
             height=side,
-            outputs={"probabilities": SimpleNamespace(labels=LABELS, label_set="corners", temperature=1.0, bias=())},
+            outputs={
+                "probabilities": SimpleNamespace(
+                    labels=LABELS, label_set="corners", temperature=1.0, bias=(), power=1.0
+                )
+            },
             framing={"none": {"scale": 1.0, "dx": 0.0, "dy": 0.0}},
         )
 

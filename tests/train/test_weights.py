@@ -1,8 +1,10 @@
+import numpy as np
 import pytest
 import torch
 
 from mien import models
 from mien.errors import ModelError, TrainingError
+from mien.evaluate.calibration import Calibration
 from mien.expressions import LABEL_SETS
 from mien.train import faces, recipe, run, scoring, weights
 from mien.train.networks import build, restore
@@ -156,10 +158,8 @@ def test_a_model_file_starts_where_the_file_ends():
     with torch.no_grad():
         logits = network.eval()(luma)
     for name, output in model.card.outputs.items():
-        probabilities = (logits[output.label_set] / output.temperature + torch.tensor(output.bias or (0.0,))).softmax(
-            dim=1
-        )
-        assert torch.allclose(probabilities, torch.from_numpy(model.score(crop)[name]), atol=1e-4)
+        probabilities = Calibration.of(output).probabilities(logits[output.label_set].numpy())
+        assert np.allclose(probabilities, model.score(crop)[name], atol=1e-4)
     with pytest.raises(ModelError, match="no model"):
         started(changes[0], changes[1].replace("default", "absent"), labels=eight)
 

@@ -58,9 +58,7 @@ def ensemble(
             )
     for label_set, choice in choices.items():
         weights = ", ".join(f"{name} {weight:.2f}" for name, weight in choice.weights.items() if weight)
-        console.print(
-            f"{label_set}: {weights}; temperature {choice.calibration.temperature:.3f}", soft_wrap=True, markup=False
-        )
+        console.print(f"{label_set}: {weights}; {choice.calibration}", soft_wrap=True, markup=False)
     record = {label_set: asdict(choice) for label_set, choice in choices.items()}
     try:
         (out / "ensemble.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

@@ -13,7 +13,7 @@ probabilities    list<float32>  one per label, summing to 1
 ===============  =============  ==================================================================
 
 The schema metadata carries, under ``mien``: model, its version and graph sha256, data name and fingerprint, per output
-the labels and the temperature and biases that are already in the probabilities, and for pooled data the sources with
+the labels and the calibration that is already in the probabilities, and for pooled data the sources with
 the ranges of rows that are theirs.
 """
 
@@ -22,7 +22,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from mien.data.table import Table
 from mien.errors import DataError, require
+from mien.evaluate.calibration import Calibration
 from mien.models import Card
 
 FORMAT = 1
@@ -140,12 +141,7 @@ def predict(
         "data_fingerprint": table.fingerprint,
         "official": table.info.official,
         "outputs": {
-            name: {
-                "labels": list(outputs[name].labels),
-                "temperature": outputs[name].temperature,
-                "bias": list(outputs[name].bias),
-            }
-            for name in truths
+            name: {"labels": list(outputs[name].labels), **asdict(Calibration.of(outputs[name]))} for name in truths
         },
     }
     if sources:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from mien.data.table import Table
 from mien.errors import ExportError
 from mien.evaluate import predictions
+from mien.evaluate.calibration import Calibration
 from mien.export.cards import Terms, describe
 from mien.export.figures import complete
 from mien.export.package import TOLD, finished_state
@@ -51,9 +52,9 @@ def write_card(run: RunFolder, table: Table, terms: Terms | None = None) -> Fitt
     state, recipe, why = finished_state(run, table), chosen(run), reason(run)
     if not why:
         raise ExportError(f"{run.path} is not evaluate-only: mien export {run.path} --data FILE")
-    head, judged = recipe.heads[0], state["calibration"]
+    head, judged = recipe.heads[0], Calibration.from_dict(state["calibration"])
     labels = tuple(state["labels"][head.label_set])
-    output = Output(labels, head.label_set, judged["temperature"], bias=tuple(judged["bias"]))
+    output = Output(labels, head.label_set, judged.temperature, bias=judged.bias, power=judged.power)
     training = {key: state[key] for key in (*TOLD, "chosen") if key in state} | {"evaluate_only": why}
     card = describe(recipe, table, terms or Terms(), {"probabilities": output}, training)
     _write(run, replace(card, graph_sha256=hashlib.sha256(run.pipeline.read_bytes()).hexdigest()))

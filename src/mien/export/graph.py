@@ -10,7 +10,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,10 @@ from timm.utils.model import reparameterize_model
 from torch import nn
 
 from mien.errors import ExportError
+from mien.evaluate.calibration import Calibration
 
 OPSET = 18
 _PRODUCER = "mien"
-#: Label set, temperature and biases of an output; see :class:`mien.evaluate.calibration.Calibration`.
-Outside = tuple[str, float, Sequence[float]]
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in mien.faces.images
 
 
@@ -93,12 +92,12 @@ def _name_plainly(graph: onnx.GraphProto) -> None:
                 node.input[place] = name.replace(nested, plain, 1)
 
 
-def wrap(network: onnx.ModelProto, outputs: Mapping[str, Outside], size: int, channels: int) -> bytes:
+def wrap(network: onnx.ModelProto, outputs: Mapping[str, tuple[str, Calibration]], size: int, channels: int) -> bytes:
     """Add what stands around a network.
 
     Args:
         network: from :func:`export_network`, or what became of it at another precision.
-        outputs: name of each output of the file to its label set, temperature and biases, in order.
+        outputs: name of each output of the file to its label set and calibration, in order.
         size: pixels a side that the network takes.
         channels: 1 for a network that sees luma, 3 for one that sees colours.
 
@@ -110,7 +109,7 @@ def wrap(network: onnx.ModelProto, outputs: Mapping[str, Outside], size: int, ch
     after = helper.make_model(_after(network, outputs), opset_imports=opset)
     before.ir_version = after.ir_version = network.ir_version
     model = compose.merge_models(before, network, io_map=[("pixels_sized", "pixels")])
-    pairs = [(f"logits_{label_set}", f"{label_set}_logits") for label_set, *_ in outputs.values()]
+    pairs = [(f"logits_{label_set}", f"{label_set}_logits") for label_set, _ in outputs.values()]
     model = compose.merge_models(model, after, io_map=pairs)
     model.producer_name, model.producer_version, model.graph.name = _PRODUCER, "", "mien"
     versions = {used.domain: used.version for used in model.opset_import}  # merging repeats them
@@ -150,19 +149,29 @@ def _before(size: int, channels: int) -> onnx.GraphProto:
     return helper.make_graph(nodes, "before", [faces], [pixels], constants)
 
 
-def _after(network: onnx.ModelProto, outputs: Mapping[str, Outside]) -> onnx.GraphProto:
+def _after(network: onnx.ModelProto, outputs: Mapping[str, tuple[str, Calibration]]) -> onnx.GraphProto:
     """Each head's logits to probabilities by its calibration."""
     classes = {o.name: o.type.tensor_type.shape.dim[1].dim_value for o in network.graph.output}
     nodes, inputs, results, constants = [], [], [], []
-    for name, (label_set, temperature, bias) in outputs.items():
+    for name, (label_set, calibration) in outputs.items():
         k = classes[f"logits_{label_set}"]
         inputs.append(helper.make_tensor_value_info(f"{label_set}_logits", TensorProto.FLOAT, ["faces", k]))
         results.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["faces", k]))
-        constants.append(numpy_helper.from_array(np.array(temperature, np.float32), f"{name}_temperature"))
-        constants.append(numpy_helper.from_array(np.array(bias or (0.0,) * k, np.float32), f"{name}_bias"))
-        nodes.append(helper.make_node("Div", [f"{label_set}_logits", f"{name}_temperature"], [f"{name}_scaled"]))
-        nodes.append(helper.make_node("Add", [f"{name}_scaled", f"{name}_bias"], [f"{name}_calibrated"]))
-        nodes.append(helper.make_node("Softmax", [f"{name}_calibrated"], [name], axis=1))
+        numbers = {
+            "temperature": calibration.temperature,
+            "power": calibration.power,
+            "bias": calibration.bias or (0.0,) * k,
+        }
+        for what, number in numbers.items():
+            constants.append(numpy_helper.from_array(np.array(number, np.float32), f"{name}_{what}"))
+        nodes += [
+            helper.make_node("LogSoftmax", [f"{label_set}_logits"], [f"{name}_logarithms"], axis=1),
+            helper.make_node("Abs", [f"{name}_logarithms"], [f"{name}_surprise"]),
+            helper.make_node("Pow", [f"{name}_surprise", f"{name}_power"], [f"{name}_raised"]),
+            helper.make_node("Div", [f"{name}_raised", f"{name}_temperature"], [f"{name}_scaled"]),
+            helper.make_node("Sub", [f"{name}_bias", f"{name}_scaled"], [f"{name}_calibrated"]),
+            helper.make_node("Softmax", [f"{name}_calibrated"], [name], axis=1),
+        ]
     return helper.make_graph(nodes, "after", inputs, results, constants)
 
 

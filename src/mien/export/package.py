@@ -220,10 +220,10 @@ def _draft(
         name = f"probabilities_{head.label_set}" if number else "probabilities"
         fitted = calibration.fit(logits[head.label_set], source.faces.truth(head.label_set))
         names = tuple(source.labels[head.label_set])
-        outputs[name] = Output(names, head.label_set, fitted.temperature, bias=fitted.bias)
+        outputs[name] = Output(names, head.label_set, fitted.temperature, bias=fitted.bias, power=fitted.power)
     bare = graph.wrap(
         network,
-        {name: (output.label_set, output.temperature, output.bias) for name, output in outputs.items()},
+        {name: (output.label_set, calibration.Calibration.of(output)) for name, output in outputs.items()},
         recipe.data.size,
         recipe.data.channels,
     )
@@ -238,7 +238,7 @@ def _check_parity(model: Model, source: _Source) -> dict[str, Any]:
     pixels = source.pixels[np.unique(np.linspace(0, count - 1, _PARITY_FACES).astype(int))]
     logits = source.reference(torch.from_numpy(pixels))
     expected = {
-        name: calibration.Calibration(output.temperature, output.bias).probabilities(logits[output.label_set].numpy())
+        name: calibration.Calibration.of(output).probabilities(logits[output.label_set].numpy())
         for name, output in model.card.outputs.items()
     }
     crops = np.broadcast_to(pixels.transpose(0, 2, 3, 1), (len(pixels), *pixels.shape[2:], 3))

@@ -33,7 +33,8 @@ class Output:
     Attributes:
         labels: names of the columns, in order.
         label_set: what it was trained on: ``ferplus``, ``fer2013`` or a data set's own.
-        temperature: that the graph divides its logits by, fitted on validation.
+        temperature, power: of the calibration in the graph, fitted on validation; see
+            :class:`mien.evaluate.calibration.Calibration`. Older files have no power, which is a power of 1.
         bias: one number per label, added then; empty for none.
         abstain: share of wrong answers (as text, "0.05") to the least probability that an answer must have for that,
             chosen on validation; empty in older files.
@@ -46,6 +47,7 @@ class Output:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     bias: tuple[float, ...] = ()
     abstain: Mapping[str, float] = field(default_factory=dict)
+    power: float = 1.0
 
 
 @dataclass(frozen=True)

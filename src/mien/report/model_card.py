@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.evaluate.calibration import Calibration
 from mien.evaluate.metrics import Figures, measure
 from mien.evaluate.predictions import Predictions, Scores
 from mien.evaluate.sensitivity import Sensitivity
@@ -111,8 +112,8 @@ def _file(model: Model, note: str) -> Iterator[str]:
     )
     yield ""
     for name, output in card.outputs.items():
-        labels, temperature = ", ".join(output.labels), f"temperature {output.temperature:.3f}"
-        yield f"- `{name}`: {labels} (label set {output.label_set}, {temperature})"
+        labels, fitted = ", ".join(output.labels), Calibration.of(output)
+        yield f"- `{name}`: {labels} (label set {output.label_set}, {fitted})"
     if note:
         yield from ("", note)
 

@@ -63,7 +63,7 @@ def output_sections(evidence: Evidence, split: str) -> list[OutputSection]:
     for scores in evidence.predictions[split].scores:
         part = scores.labelled()
         output = evidence.card.outputs[scores.output]
-        calibration = Calibration(output.temperature, output.bias)
+        calibration = Calibration.of(output)
         raw = calibration.undone(part.probabilities)
         guess = part.probabilities.argmax(axis=1)
         found.append(

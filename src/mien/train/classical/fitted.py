@@ -58,7 +58,7 @@ class Fitted:
             return {name: np.empty((0, len(output.labels)), np.float32)}
         grey = np.stack([resize(face, self.card.width, self.card.height) for face in luma(crops)])
         found = self._features(grey)
-        answers = Calibration(output.temperature, output.bias).probabilities(self._pipeline.logits(found))
+        answers = Calibration.of(output).probabilities(self._pipeline.logits(found))
         answers[~answerable(found)] = self._pipeline.prior
         return {name: answers.astype(np.float32)}
 
