@@ -25,7 +25,7 @@ from mien.evaluate.metrics import expected_calibration_error
 
 RECORD = Path(__file__).with_suffix(".json")
 PREDICTIONS = Path("docs/predictions")
-MODELS = ("default", "fast", "resnet50")
+MODELS = ("fast", "resnet50")
 FOLDS, DRAWS = 5, 200
 
 Array = NDArray[np.float64]
@@ -112,7 +112,7 @@ def main() -> None:
             said = {key: said[key] for key in ("temperature", "bias", "power") if key in said}
             raw = Calibration.from_dict(said).undone(known.probabilities)
             rows += judged(name, scores.label_set, log_softmax(np.log(raw), axis=1), known.truth)
-    RECORD.write_text(json.dumps({"split": "validation", "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    RECORD.write_text(json.dumps({"split": "validation", "figures": rows}, indent=1) + "\n", encoding="utf-8")
     print(table(rows))
 
 

@@ -55,7 +55,11 @@ def test_compare_ranks_runs_tables_and_models(folder, patterns_path):
 
 def test_an_ensemble_is_chosen_on_validation_and_compared_like_a_run(folder, patterns_path):
     ask = ("ensemble", "seed1", "seed2", "default", "--data", patterns_path, "--test", "-o", "both")
-    said = mien(*ask, cwd=folder).stdout
+    said = mien(*ask, "--ledger", "looks.csv", "--why", "to test it", cwd=folder).stdout
+    looks = (folder / "looks.csv").read_text().splitlines()
+    assert [line.split(",")[1] for line in looks[1:]] == ["ensemble of 3"] * 2
+    assert all(line.endswith(",to test it") for line in looks[1:])
+    assert "together" in mien(*ask[:-3], "--ledger", "looks.csv", "--why", "no test", cwd=folder, code=2).stderr
     assert "validation, fer2013, n = 35: top-1" in said
     assert "test, ferplus" in said
     chosen = json.loads((folder / "both" / "ensemble.json").read_text())

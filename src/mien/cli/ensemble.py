@@ -22,17 +22,24 @@ def ensemble(
     ] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for its predictions.")] = Path("ensemble"),
     test: Annotated[bool, typer.Option("--test", help="Answer the test split too, with the same weights.")] = False,
+    ledger: Annotated[
+        Path | None, typer.Option("--ledger", help="Append the test figures to this CSV; needs --test and --why.")
+    ] = None,
+    why: Annotated[str, typer.Option("--why", help="Why the test split was scored.")] = "",
 ) -> None:
     """Choose members and weights by the validation loss; write predictions that mien compare takes.
 
     mien ensemble runs/a runs/b runs/c --data fer2013.parquet -o ensemble
     """
     require("torch", "train")
+    from mien.cli.evaluate import append_to_ledger
     from mien.evaluate import ensemble as ensembles
     from mien.evaluate import predictions
     from mien.evaluate.metrics import measure
     from mien.report import evidence
 
+    if bool(ledger) != bool(why) or (ledger and not test):
+        raise DataError("the ledger keeps test figures and their reason: --test --ledger FILE --why 'REASON' together")
     twice = sorted({name for name in given if given.count(name) > 1})
     if twice:
         raise DataError(f"{', '.join(twice)} is given twice: name each member once, weights are chosen")
@@ -48,8 +55,10 @@ def ensemble(
         found = validation if split == "validation" else answers(split)
         combined = ensembles.combine(found, choices)
         predictions.write(combined, out / f"{split}.parquet")
-        for scores in combined.scores:
-            figures = measure(scores)
+        measured = [measure(scores) for scores in combined.scores]
+        if ledger and split == "test":
+            append_to_ledger(ledger, combined.provenance, measured, why)
+        for figures in measured:
             low, high = figures.interval
             console.print(
                 f"{split}, {figures.label_set}, n = {figures.n}: top-1 {100 * figures.top1:.2f} %"
