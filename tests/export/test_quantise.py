@@ -7,6 +7,7 @@ import pytest
 import torch
 from onnx import TensorProto, numpy_helper
 
+from mien.evaluate.calibration import Calibration
 from mien.export import graph, quantise
 from mien.train import recipe
 from mien.train.networks import build
@@ -90,7 +91,7 @@ def test_a_file_that_sees_colours_loads_in_8_bit(tmp_path):
     quantised = quantise.to_int8(exact, crops[:, :48, :48].transpose(0, 3, 1, 2), "minmax")
     expected, found = (
         onnxruntime.InferenceSession(
-            graph.wrap(model, {"probabilities": ("own", 1.0, ())}, 48, 3), providers=["CPUExecutionProvider"]
+            graph.wrap(model, {"probabilities": ("own", Calibration())}, 48, 3), providers=["CPUExecutionProvider"]
         ).run(None, {"faces": crops})[0]
         for model in (exact, quantised)
     )

@@ -66,8 +66,12 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, numbers: Mapping[str, Any]) -> Self:
-        """What ``dataclasses.asdict`` wrote, also before there were biases and powers."""
+        """What :meth:`to_dict` wrote, also before there were biases and powers."""
         return cls(**{**numbers, "bias": tuple(numbers.get("bias", ()))})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON knows it."""
+        return {"temperature": self.temperature, "bias": list(self.bias), "power": self.power}
 
     @classmethod
     def of(cls, output: Calibrated) -> Self:

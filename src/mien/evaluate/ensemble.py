@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +78,7 @@ def combine(members: Mapping[str, Predictions], choices: Mapping[str, Choice]) -
         )
         probabilities = choice.calibration.probabilities(_logarithms(mean)).astype(np.float32)
         combined.append(replace(first, probabilities=probabilities))
-        outputs[first.output] = {"labels": list(first.labels), **asdict(choice.calibration)}
+        outputs[first.output] = {"labels": list(first.labels), **choice.calibration.to_dict()}
     one = next(iter(members.values()))
     made = {label_set: dict(choice.weights) for label_set, choice in choices.items()}
     graphs = {name: answers.provenance.get("graph_sha256") for name, answers in members.items()}

@@ -22,7 +22,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -141,7 +141,7 @@ def predict(
         "data_fingerprint": table.fingerprint,
         "official": table.info.official,
         "outputs": {
-            name: {"labels": list(outputs[name].labels), **asdict(Calibration.of(outputs[name]))} for name in truths
+            name: {"labels": list(outputs[name].labels), **Calibration.of(outputs[name]).to_dict()} for name in truths
         },
     }
     if sources:

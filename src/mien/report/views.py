@@ -8,7 +8,7 @@ own to the view it packs. A choice among the views belongs to validation.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -134,6 +134,6 @@ def _as_predictions(
         )
         for name, rows in logits.items()
     )
-    outputs = {s.output: {"labels": list(s.labels), **asdict(fitted[s.label_set])} for s in scores}
+    outputs = {s.output: {"labels": list(s.labels), **fitted[s.label_set].to_dict()} for s in scores}
     provenance = {"model": f"weights, {view}", "data": part.info.name, **expected, "outputs": outputs}
     return Predictions(split, provenance, scores)

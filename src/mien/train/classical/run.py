@@ -11,7 +11,7 @@ import csv
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -221,7 +221,7 @@ class _Run:
         self.folder.write(self.folder.pipeline, pipelines.dumps(fitted))
         self.folder.write_state(
             chosen={"candidate": number, "values": values},
-            calibration=asdict(judged),
+            calibration=judged.to_dict(),
             without_features=self._absent(),
             features=self.features["train"].shape[1],
             parameters=rebuilt.parameters(spec, fitted),
