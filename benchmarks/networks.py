@@ -21,6 +21,7 @@ import onnxruntime
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from mien.evaluate.calibration import Calibration
 from mien.export import graph, quantise
 from mien.train import devices, networks, recipe
 
@@ -60,7 +61,7 @@ def build(network: str) -> tuple[dict[str, Any], dict[str, onnxruntime.Inference
         made(torch.rand(1, 1, 48, 48))
     faces = np.random.default_rng(0).integers(0, 256, (64, 1, 48, 48), np.uint8)
     exact = graph.export_network(made, tuple(HEADS), 48, 1)
-    outputs = {name: (name, 1.0, ()) for name in HEADS}
+    outputs = {name: (name, Calibration()) for name in HEADS}
     files = {
         "fp32": graph.wrap(exact, outputs, 48, 1),
         "int8": graph.wrap(quantise.to_int8(exact, faces, "minmax"), outputs, 48, 1),

@@ -88,7 +88,10 @@ def test_the_8_bit_graph_loads_and_runs(name):
     crops = np.random.default_rng(0).integers(0, 256, (32, 48, 48, 3), np.uint8)
     quantised = quantise.to_int8(exact, crops.transpose(0, 3, 1, 2), "minmax")
     file = graph.wrap(
-        quantised, {"probabilities": ("ferplus", 1.0, ()), "probabilities_fer2013": ("fer2013", 1.0, ())}, 48, 3
+        quantised,
+        {"probabilities": ("ferplus", Calibration()), "probabilities_fer2013": ("fer2013", Calibration())},
+        48,
+        3,
     )
     assert len(file) < 0.35 * exact.ByteSize()
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])

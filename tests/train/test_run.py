@@ -323,7 +323,7 @@ NETWORKS = [name for name in recipe.names() if isinstance(recipe.load(name), rec
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
-def test_each_shipped_recipe_runs_two_steps(name, patterns, tmp_path, monkeypatch):
+def test_each_shipped_recipe_runs_two_steps(name, finished, patterns, tmp_path, monkeypatch):
     """On few and small pictures, since the largest networks have 140 million parameters; those are not written."""
     shipped = recipe.load_network(name)
     folded = shipped.data.protocol in protocol.FOLDED
@@ -336,7 +336,16 @@ def test_each_shipped_recipe_runs_two_steps(name, patterns, tmp_path, monkeypatc
     network = shipped.network.model_copy(update={"weights": None})  # those have tests of their own
     size = shipped.data.size if shipped.data.size <= 96 else 48
     data = shipped.data.model_copy(update={"size": size, "folds": 2})
-    short = shipped.model_copy(update={"stages": tuple(stages), "heads": heads, "network": network, "data": data})
+    teaching = shipped.distillation
+    short = shipped.model_copy(
+        update={
+            "stages": tuple(stages),
+            "heads": heads,
+            "network": network,
+            "data": data,
+            "distillation": teaching and teaching.model_copy(update={"teachers": (str(finished.path),)}),
+        }
+    )
     train = np.flatnonzero(patterns.splits == "train")[: 29 if folded else 15]  # the first one is there twice
     few = patterns.take(np.union1d(train, np.flatnonzero(patterns.splits == "validation")[:7]))
     steps: list[int] = []
