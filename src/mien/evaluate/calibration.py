@@ -2,11 +2,10 @@
 
 Temperature scaling (Guo et al. 2017) makes a confidence of 80 % right 80 % of the time; a bias per label (Alexandari et
 al. 2020, "Maximum likelihood with bias-corrected calibration") also corrects labels that the network names too often or
-too seldom. Both scale sure and unsure answers alike; labels as noisy as FER2013's, and training with smoothed ones,
-bend the curve between them, which the power straightens: negative log-probabilities are raised to it, which keeps the
-order of the labels (a one-parameter member of the family of Rahimi et al. 2020, "Intra order-preserving functions for
-calibration of multi-class neural networks"). ``benchmarks/calibration.py`` compares them. On few validation faces the
-biases stay near zero and the power near one.
+too seldom. Both scale sure and unsure answers alike; the power does not: negative log-probabilities are raised to it,
+which keeps the order of the labels (a one-parameter member of the family of Rahimi et al. 2020, "Intra
+order-preserving functions for calibration of multi-class neural networks"). ``benchmarks/calibration.py`` shows what
+was compared. On few validation faces the biases stay near zero and the power near one.
 """
 
 from __future__ import annotations

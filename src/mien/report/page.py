@@ -127,7 +127,7 @@ def _output(section: OutputSection, request: Request) -> dict[str, Any]:
     before, after = section.bins
     panels = {
         "before": (before, section.ece[0]),
-        f"after ({section.calibration})": (after, section.ece[1]),
+        "after": (after, section.ece[1]),
     }
     labels = section.scores.labels
     return {
