@@ -144,6 +144,22 @@ def test_an_earlier_run_gives_backbone_and_the_heads_whose_labels_are_the_same(p
         started(small, f"network.weights.run={tmp_path / 'absent'}")
 
 
+def test_a_deeper_network_starts_as_the_shallower_run_it_grows_from(patterns, tmp_path):
+    small = "network={stem: [4], widths: [8, 16], depths: [1, 1]}"
+    first = run.train(recipe.parse(BASE, overrides=[small, "data.size=24"]), patterns, tmp_path / "run")
+    deep = "network={stem: [4], widths: [8, 16], depths: [2, 3], drop_path: 0.1}"
+    network, loaded = started(deep, "data.size=24", f"network.weights.run={tmp_path / 'run'}")
+    assert {name.split(".")[1] for name in loaded.new} == {"5", "7", "8"}  # the last blocks of their stages
+    pixels = torch.rand(4, 1, 24, 24)
+    with torch.no_grad():
+        assert torch.equal(network.eval()(pixels)["fer2013"], restore(first)(pixels)["fer2013"])
+    wider = "network={stem: [4], widths: [8, 24], depths: [2, 3]}"
+    with pytest.raises(TrainingError, match="does not fit the backbone"):
+        started(wider, "data.size=24", f"network.weights.run={tmp_path / 'run'}")
+    with pytest.raises(TrainingError, match="does not fit the backbone"):
+        started("network={stem: [4], widths: [8, 8, 16], depths: [2, 1, 1]}", f"network.weights.run={tmp_path / 'run'}")
+
+
 def test_a_model_file_starts_where_the_file_ends():
     eight = {name: LABEL_SETS[name] for name in ("ferplus", "fer2013")}
     changes = (

@@ -28,7 +28,8 @@ class Weights(Part):
     file: str | None = None
     """A local ``.safetensors`` or ``.pth`` in timm's or torchvision's naming."""
     run: str | None = None
-    """A run folder of mien: its best weights, and its classifier where the labels are the same."""
+    """A run folder of mien: its best weights, and its classifier where the labels are the same. A ``residual`` network
+    with more blocks a stage than the run's takes those it has; the others start as their shortcut."""
     model: str | None = None
     """A model of mien by name or path, 32-bit; batch norm is folded in there, so it must stay ``fixed``."""
 

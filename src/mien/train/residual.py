@@ -1,9 +1,11 @@
 """Our own backbone: a plain residual network for small pictures (after He et al. 2015).
 
-Owns its architecture and its first weights.
+Owns its architecture, its first weights, and how a deeper one takes over a shallower one's.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -84,3 +86,38 @@ class ResidualBackbone(nn.Sequential):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             if isinstance(module, ResidualBlock):
                 nn.init.zeros_(module.second[1].weight)  # pyright: ignore[reportArgumentType]
+
+
+def deepened(state: Mapping[str, Tensor], shallow: Residual, deep: Residual) -> dict[str, Tensor]:
+    """Weights of a backbone under the names that a deeper one has for them (Net2DeeperNet, Chen et al. 2016).
+
+    The deeper one's further blocks are the last ones of each stage; as long as they are their shortcut, which
+    :meth:`ResidualBackbone.initialise` makes them, both backbones answer alike.
+
+    Args:
+        state: tensors by name within the shallow backbone.
+        shallow, deep: of as many stages, and at least as many blocks in each.
+    """
+    theirs, ours = _block_places(shallow), _block_places(deep)
+    moved = {str(theirs[block]): str(ours[block]) for block in theirs}
+    named = {}
+    for name, value in state.items():
+        place, _, rest = name.partition(".")
+        named[f"{moved.get(place, place)}.{rest}"] = value
+    return named
+
+
+def added_blocks(shallow: Residual, deep: Residual) -> set[str]:
+    """Names, within the deeper backbone, of the blocks that a shallow one has no weights for."""
+    ours = _block_places(deep)
+    return {str(ours[block]) for block in ours.keys() - _block_places(shallow).keys()}
+
+
+def _first_block(spec: Residual) -> int:
+    return 2 * (len(spec.stem) + 1)
+
+
+def _block_places(spec: Residual) -> dict[tuple[int, int], int]:
+    """Stage and block to its number in the sequence."""
+    blocks = [(stage, block) for stage, depth in enumerate(spec.depths) for block in range(depth)]
+    return {block: place for place, block in enumerate(blocks, start=_first_block(spec))}

@@ -21,9 +21,11 @@ from mien import models
 from mien.download import cache_folder, is_offline
 from mien.errors import TrainingError, require
 from mien.models.card import detach
+from mien.train import recipe as recipes
 from mien.train.folder import RunFolder
-from mien.train.network_schema import Backbone, Weights
+from mien.train.network_schema import Backbone, Residual, Weights
 from mien.train.networks import Classifier, stem_name
+from mien.train.residual import added_blocks, deepened
 from mien.train.schema import Recipe
 
 _LISTED = 6
@@ -73,6 +75,9 @@ def start(network: Classifier, recipe: Recipe, labels: Mapping[str, tuple[str, .
     if spec is None:
         return None
     source, state = _read(spec, labels, network)
+    added: set[str] = set()
+    if spec.run is not None and isinstance(recipe.network, Residual):
+        state, added = _deepened(state, RunFolder(spec.run), recipe.network)
     if spec.run is None and spec.model is None and isinstance(recipe.network, Backbone):
         state = _renamed(state, network.backbone)
     stem = f"backbone.{stem_name(network.backbone)}.weight"
@@ -84,7 +89,8 @@ def start(network: Classifier, recipe: Recipe, labels: Mapping[str, tuple[str, .
     # How many batches were averaged is bookkeeping that older files lack.
     new = tuple(name for name in target if name not in fitting and not name.endswith("num_batches_tracked"))
     replaced = {stem} if small else set()
-    misfits = [name for name in new if name.startswith("backbone.") and name not in replaced]
+    must = [name for name in new if name.startswith("backbone.") and name not in replaced]
+    misfits = [name for name in must if name.split(".")[1] not in added]
     if misfits:
         raise TrainingError(
             f"{source} does not fit the backbone: {len(misfits)} of its {_count(target)} tensors would stay untrained"
@@ -206,6 +212,18 @@ def _without_other_heads(
     """Heads only where the labels are the same in the same order; else they would be learned names for others."""
     kept = {name for name in ours if theirs.get(name) == ours[name]}
     return {name: value for name, value in state.items() if not name.startswith("heads.") or name.split(".")[1] in kept}
+
+
+def _deepened(state: dict[str, Tensor], run: RunFolder, deep: Residual) -> tuple[dict[str, Tensor], set[str]]:
+    """The run's weights by the names of a network with more blocks a stage, and the names of those blocks."""
+    shallow = recipes.load_network(run.recipe).network
+    if not isinstance(shallow, Residual) or len(shallow.depths) != len(deep.depths):
+        return state, set()
+    if any(theirs > ours for theirs, ours in zip(shallow.depths, deep.depths, strict=True)):
+        return state, set()
+    backbone = {name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")}
+    rest = {name: value for name, value in state.items() if not name.startswith("backbone.")}
+    return rest | _backbone_names(deepened(backbone, shallow, deep)), added_blocks(shallow, deep)
 
 
 def _from_model(name: str, labels: Mapping[str, tuple[str, ...]], network: Classifier) -> dict[str, Tensor]:
