@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -228,21 +229,18 @@ def _deepened(state: dict[str, Tensor], run: RunFolder, deep: Residual) -> tuple
 
 def _from_model(name: str, labels: Mapping[str, tuple[str, ...]], network: Classifier) -> dict[str, Tensor]:
     """A model file has batch norm folded into the convolutions: what was folded becomes batch norm's bias."""
-    onnx, numpy_helper = require("onnx", "train"), require("onnx.numpy_helper", "train")
+    onnx = require("onnx", "train")
     path = models.find(name)
     graph_bytes, card = detach(path.read_bytes(), where=str(path))
-    precision = card.training.get("export", {}).get("precision", "fp32")
-    if precision != "fp32":
-        raise TrainingError(f"{path} holds {precision} weights: start from the run that it was exported from")
     graph = onnx.load_from_string(graph_bytes).graph
-    values = {item.name: item for item in graph.initializer}
+    values = _constants(graph)
     state: dict[str, Tensor] = {}
     norms = _norm_of(network)
     for node in graph.node:
         if node.op_type not in {"Conv", "Gemm"} or not node.input[1].startswith("network."):
             continue
-        place = node.input[1].removeprefix("network.").removesuffix(".weight")
-        numbers = [torch.from_numpy(numpy_helper.to_array(values[key]).copy()) for key in node.input[1:]]
+        place = node.input[1].removeprefix("network.").partition(".weight")[0]
+        numbers = [torch.from_numpy(values[key]) for key in node.input[1:]]
         state[f"{place}.weight"] = numbers[0]
         if place in norms:
             bias = numbers[1] if len(numbers) > 1 else torch.zeros(len(numbers[0]))
@@ -251,6 +249,22 @@ def _from_model(name: str, labels: Mapping[str, tuple[str, ...]], network: Class
             state[f"{place}.bias"] = numbers[1]
     theirs = {output.label_set: output.labels for output in card.outputs.values()}
     return _without_other_heads(state, theirs, labels)
+
+
+def _constants(graph: Any) -> dict[str, np.ndarray]:
+    """Every float number that an ONNX graph holds, by name and as 32 bit, those of 16 and 8 bit opened."""
+    numpy_helper = require("onnx.numpy_helper", "train")
+    held = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
+    opened = {}
+    for node in graph.node:
+        if node.op_type not in {"Cast", "DequantizeLinear"} or node.input[0] not in held:
+            continue
+        value, *scaling = (held[name] for name in node.input)
+        if scaling:  # per channel along the first axis, or one for all
+            scale, zero = (item.reshape(-1, *[1] * (value.ndim - 1)) for item in scaling)
+            value = (value.astype(np.int64) - zero) * scale
+        opened[node.output[0]] = value
+    return {name: value.astype(np.float32) for name, value in (held | opened).items()}
 
 
 def _norm_of(network: nn.Module) -> dict[str, tuple[str, _BatchNorm]]:
