@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mien.errors import PictureError, SourceError
-from mien.faces import archive
+from mien.faces import archive_limits
 from mien.faces.archive import is_archive, members
 
 FILES = {"b.jpg": b"second" * 40, "deep/er/a.PNG": b"first" * 300}
@@ -267,11 +267,11 @@ def test_what_python_says_is_told_in_one_line(tmp_path, monkeypatch, fault, expe
 
 @pytest.mark.parametrize("form", ["zip", "tar"])
 def test_a_member_may_be_as_large_as_the_limit_and_no_larger(tmp_path, monkeypatch, form):
-    monkeypatch.setattr(archive, "MAX_MEMBER", 1000)
+    monkeypatch.setattr(archive_limits, "MAX_MEMBER", 1000)
     files = {"a.jpg": bytes(1001), "after.jpg": b"whole"}
     path = write(tmp_path, f"a.{form}", zipped(files) if form == "zip" else plain_tar(files))
     assert "1,001 bytes, mien reads up to 1,000" in refusal(path)[1]
-    monkeypatch.setattr(archive, "MAX_MEMBER", 1001)
+    monkeypatch.setattr(archive_limits, "MAX_MEMBER", 1001)
     assert [len(data) for _, data in members(path)] == [1001, 5]
 
 
@@ -284,7 +284,7 @@ def test_a_header_that_lies_about_the_size_does_not_help(tmp_path):
 
 
 def test_members_are_counted_while_they_are_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "MAX_MEMBER", 1000)
+    monkeypatch.setattr(archive_limits, "MAX_MEMBER", 1000)
     path = write(tmp_path, "a.zip", zipped({"a.jpg": b"x" * 10}))
     monkeypatch.setattr(zipfile.ZipFile, "open", lambda self, info: io.BytesIO(bytes(1001)))
     ((_, error),) = members(path)
@@ -303,8 +303,8 @@ def test_memory_is_that_of_one_member(tmp_path, form):
 
 @pytest.mark.parametrize("form", ["zip", "tar.gz", "tar.bz2", "tar.xz"])
 def test_a_bomb_is_left_once_it_outgrows_its_archive(tmp_path, monkeypatch, form):
-    monkeypatch.setattr(archive, "ALLOWANCE", 500_000)
-    monkeypatch.setattr(archive, "MAX_GROWTH", 2)
+    monkeypatch.setattr(archive_limits, "ALLOWANCE", 500_000)
+    monkeypatch.setattr(archive_limits, "MAX_GROWTH", 2)
     files = {"first.jpg": b"whole", **{f"{index}.jpg": bytes(200_000) for index in range(9)}}
     path = write(tmp_path, f"a.{form}", zipped(files) if form == "zip" else PACKED[f".{form}"](plain_tar(files)))
     found, message = read_until_error(path)
@@ -315,8 +315,8 @@ def test_a_bomb_is_left_once_it_outgrows_its_archive(tmp_path, monkeypatch, form
 
 @pytest.mark.parametrize("where", ["skipped member", "after the end"])
 def test_an_endless_gz_comes_to_an_end(tmp_path, monkeypatch, where):
-    monkeypatch.setattr(archive, "ALLOWANCE", 2**20)
-    monkeypatch.setattr(archive, "MAX_GROWTH", 0)
+    monkeypatch.setattr(archive_limits, "ALLOWANCE", 2**20)
+    monkeypatch.setattr(archive_limits, "MAX_GROWTH", 0)
     info, _ = entry("zeros.bin")
     info.size = 2**40
     begun = tar(entry("a.jpg", b"x")) if where == "after the end" else plain_tar({"a.jpg": b"x"})[:1024] + info.tobuf()
@@ -336,14 +336,14 @@ def test_an_xz_cannot_ask_for_gigabytes_of_memory(tmp_path):
 
 
 def test_pictures_that_do_not_compress_may_fill_an_archive_of_any_size(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "ALLOWANCE", 0)
+    monkeypatch.setattr(archive_limits, "ALLOWANCE", 0)
     path = write(tmp_path, "a.tar", plain_tar({f"{index}.jpg": bytes(9000) for index in range(200)}))
     assert len(list(members(path))) == 200
 
 
 def test_a_zip_with_an_immense_directory_is_refused(tmp_path, monkeypatch):
     path = write(tmp_path, "a.zip", zipped({f"{index}.jpg": b"x" for index in range(100)}))
-    monkeypatch.setattr(archive, "MAX_DIRECTORY", 2000)
+    monkeypatch.setattr(archive_limits, "MAX_DIRECTORY", 2000)
     found, message = read_until_error(path)
     assert not found
     assert "too many members; unpack it" in message

@@ -167,7 +167,8 @@ def test_a_model_file_starts_where_the_file_ends(name):
     spec = recipe.load_network(name, [f"network.weights={{model: {name}}}", *fixed])
     network = build(spec, {name: len(set_labels) for name, set_labels in labels.items()})
     loaded = weights.start(network, spec, labels)
-    assert loaded is not None and loaded.new == ()
+    assert loaded is not None
+    assert loaded.new == ()
     model = models.load(name)
     crop = model.card.golden_crop()[None]
     luma = torch.from_numpy(crop.astype("float32") @ [0.299, 0.587, 0.114]).float()[:, None] / 255
