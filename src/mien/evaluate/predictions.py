@@ -62,13 +62,16 @@ class Scores:
 
     def labelled(self) -> Scores:
         """Only the faces that have a label."""
-        known = self.truth >= 0
+        return self.where(self.truth >= 0)
+
+    def where(self, keep: NDArray[np.bool_]) -> Scores:
+        """Only the faces that a mask (N,) keeps."""
         return replace(
             self,
-            rows=self.rows[known],
-            truth=self.truth[known],
-            unfiltered=self.unfiltered[known],
-            probabilities=self.probabilities[known],
+            rows=self.rows[keep],
+            truth=self.truth[keep],
+            unfiltered=self.unfiltered[keep],
+            probabilities=self.probabilities[keep],
         )
 
 

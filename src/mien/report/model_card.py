@@ -9,14 +9,14 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.evaluate.calibration import Calibration
 from mien.evaluate.metrics import Figures, measure
-from mien.evaluate.predictions import Predictions, Scores
+from mien.evaluate.predictions import Predictions
 from mien.evaluate.sensitivity import Sensitivity
 from mien.models import Card, Model
 
@@ -132,7 +132,7 @@ def _figures(sources: Sources) -> Iterator[str]:
             for name, (n, top1) in figures.also.items():
                 yield f"| {split}, {scores.label_set}, {name} | {n:,} | {100 * top1:.2f} | | | | |"
             if split == "test" and sources.copied is not None:
-                alone = _without(scores, sources.copied)
+                alone = scores.where(~np.isin(scores.rows, sources.copied))
                 yield _figure_row(f"{split}, {scores.label_set}, deduplicated", measure(alone))
     time_ = sources.timing
     yield ""
@@ -143,17 +143,6 @@ def _figure_row(name: str, f: Figures) -> str:
     low, high = f.interval
     shares = f"{100 * f.top1:.2f} | {100 * low:.2f}-{100 * high:.2f} | {100 * f.balanced_accuracy:.2f}"
     return f"| {name} | {f.n:,} | {shares} | {100 * f.macro_f1:.2f} | {f.ece:.4f} |"
-
-
-def _without(scores: Scores, rows: NDArray[np.int64]) -> Scores:
-    keep = ~np.isin(scores.rows, rows)
-    return replace(
-        scores,
-        rows=scores.rows[keep],
-        truth=scores.truth[keep],
-        unfiltered=scores.unfiltered[keep],
-        probabilities=scores.probabilities[keep],
-    )
 
 
 def _classes(answers: dict[str, Predictions]) -> Iterator[str]:

@@ -20,11 +20,9 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from mien.data import protocol
 from mien.data.table import Table
 from mien.errors import TrainingError
-from mien.train import devices, faces, networks, optimize, scoring, tensorboard, weights
-from mien.train import recipe as recipes
+from mien.train import devices, faces, identity, networks, optimize, scoring, tensorboard, weights
 from mien.train.augmentation import augment, mixup
 from mien.train.distillation import Teachers
 from mien.train.folder import RunFolder
@@ -117,7 +115,7 @@ class _Run:
         if self.fabric.is_global_zero:
             self.folder.write_state(
                 state="finished",
-                finished=_now(),
+                finished=identity.now(),
                 seconds=round(sum(row["seconds"] for row in self.rows)),
                 images_per_second=round(statistics.median(row["images_per_second"] for row in self.rows), 1),
             )
@@ -126,14 +124,7 @@ class _Run:
 
     def _open(self, resume: bool) -> dict[str, Any]:
         """Look at the folder; return the checkpoint to go on from, empty for none."""
-        goes_on = resume and self.folder.run.exists()
-        if goes_on:
-            if not recipes.load(self.folder.recipe).is_experiment_of(self.recipe):
-                raise TrainingError(f"{self.folder.path} holds a run of another recipe: choose another --out")
-            if self.folder.read_state().get("data") != self.source.fingerprint:
-                raise TrainingError(f"{self.folder.path} was trained on other data: choose another --out")
-        else:
-            self.folder.check_new()
+        goes_on = identity.goes_on(self.folder, self.recipe, self.source, resume=resume)
         self.fabric.barrier()  # every process has looked before the first one writes
         if goes_on and self.folder.last.exists():
             return self.folder.load(self.folder.last, self.device)
@@ -162,22 +153,15 @@ class _Run:
             self.rows, self.best = checkpoint["history"], checkpoint["best"]
 
     def _describe(self) -> None:
-        self.folder.create()
-        self.folder.write(self.folder.recipe, recipes.dump(self.recipe).encode())
-        self.folder.write_state(
-            state="running",
-            recipe=self.recipe.name,
-            seed=self.recipe.seed,
-            protocol=self.recipe.data.protocol,
-            data=self.source.fingerprint,
-            data_name=self.source.info.name,
-            data_official=self.table.info.official,
-            labels=self.labels,
-            faces={"train": len(self.train_faces), "validation": len(self.validation_faces)},
-            validation_trained_on=round(protocol.share_trained_on(self.table), 4),
+        identity.begin(
+            self.folder,
+            self.recipe,
+            self.source,
+            self.table,
+            self.labels,
+            {"train": len(self.train_faces), "validation": len(self.validation_faces)},
             parameters=networks.parameters(self.network),
             weights=self.started.to_dict() if self.started else None,
-            started=_now(),
             environment=devices.environment(self.fabric),
         )
 
@@ -300,7 +284,3 @@ class _Run:
     def _tell(self, epoch: int, step: int, steps: int, images: int, figures: dict[str, float] | None = None) -> None:
         if self.fabric.is_global_zero:
             self.report(Progress(epoch, self.recipe.epochs, step, steps, images, figures or {}))
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -204,10 +204,10 @@ class Recipe(_Part):
         heads = tuple(h.model_copy(update={"label_set": own}) if h.label_set == "own" else h for h in self.heads)
         return self.model_copy(update={"heads": heads})
 
-    def is_experiment_of(self, other: Recipe) -> bool:
+    def is_experiment_of(self, other: object) -> bool:
         """Whether both recipes train alike; what they say of themselves may differ."""
         words = {"description": "", "measured": ""}
-        return self.model_copy(update=words) == other.model_copy(update=words)
+        return isinstance(other, Recipe) and self.model_copy(update=words) == other.model_copy(update=words)
 
     @property
     def epochs(self) -> int:

@@ -20,11 +20,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mien.data import protocol
 from mien.data.table import Table
 from mien.errors import TrainingError, require
 from mien.evaluate import calibration
-from mien.train import devices, faces
+from mien.train import devices, faces, identity
 from mien.train import recipe as recipes
 from mien.train.classical import features as computing
 from mien.train.classical import pipeline as pipelines
@@ -123,18 +122,13 @@ class _Run:
                     self.folder.write_history(rows)
                     self._tell(rows[-1], values, len(candidates))
         seconds = round(sum(float(row["seconds"]) for row in rows))
-        self.folder.write_state(state="finished", finished=_now(), seconds=seconds, search=rows)
+        self.folder.write_state(state="finished", finished=identity.now(), seconds=seconds, search=rows)
         return self.folder
 
     def _open(self, resume: bool) -> list[dict[str, Any]]:
         """Look at the folder; return the rows of the history that are there, none for a new run."""
-        if not resume or not self.folder.run.exists():
-            self.folder.check_new()
+        if not identity.goes_on(self.folder, self.recipe, self.source, resume=resume):
             return []
-        if not self.recipe.is_experiment_of(recipes.load(self.folder.recipe)):
-            raise TrainingError(f"{self.folder.path} holds a run of another recipe: choose another --out")
-        if self.folder.read_state().get("data") != self.source.fingerprint:
-            raise TrainingError(f"{self.folder.path} was trained on other data: choose another --out")
         if not self.folder.history.exists() or not self.folder.pipeline.exists():
             return []
         return list(csv.DictReader(self.folder.history.read_text(encoding="utf-8").splitlines()))
@@ -148,21 +142,14 @@ class _Run:
         return _Split(found.pixels.numpy()[:, 0], truth.astype(np.int64))
 
     def _describe(self) -> None:
-        self.folder.create()
-        self.folder.write(self.folder.recipe, recipes.dump(self.recipe).encode())
-        self.folder.write_state(
-            state="running",
+        identity.begin(
+            self.folder,
+            self.recipe,
+            self.source,
+            self.table,
+            self.labels,
+            {name: len(split.truth) for name, split in self.splits.items()},
             kind="classical",
-            recipe=self.recipe.name,
-            seed=self.recipe.seed,
-            protocol=self.recipe.data.protocol,
-            data=self.source.fingerprint,
-            data_name=self.source.info.name,
-            data_official=self.table.info.official,
-            labels=self.labels,
-            faces={name: len(split.truth) for name, split in self.splits.items()},
-            validation_trained_on=round(protocol.share_trained_on(self.table), 4),
-            started=_now(),
             environment=_environment(),
         )
 
@@ -248,7 +235,3 @@ def _environment() -> dict[str, Any]:
         "processor": devices.processor(),
         "threads": torch.get_num_threads(),
     }
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
