@@ -1,3 +1,6 @@
+from copy import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -29,6 +32,17 @@ def test_the_page_states_what_the_predictions_give(sources):
     assert page.startswith("---\nlicense: apache-2.0\n")
     assert sources.model.card.intended_use in page
     assert "mien train default --data fer2013.parquet" in page
+
+
+def test_rebuilding_begins_with_the_runs_that_the_recipe_starts_from_or_learns_from(sources):
+    card = sources.model.card
+    network = {**card.recipe["network"], "weights": {"run": "runs/fast"}}
+    grown = {**card.recipe, "network": network, "distillation": {"teachers": ["runs/fast", "runs/wide"]}}
+    model = copy(sources.model)
+    model.card = replace(card, recipe=grown)
+    page = model_card.page(replace(sources, model=model))
+    lines = [line.split(" --data")[0] for line in page.splitlines() if line.startswith("mien train")]
+    assert lines == ["mien train fast", "mien train wide", "mien train default"]
 
 
 def test_copied_test_faces_are_left_out_of_the_deduplicated_row(sources):

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -190,6 +192,15 @@ def _commands(card: Card) -> Iterator[str]:
     made = card.training.get("export", {})
     told = {key: made.get(key) for key in ("precision", "views")}
     options = "".join(f" --{key} {value}" for key, value in told.items() if value not in {None, "fp32", "single"})
+    for folder in _earlier_runs(card.recipe):
+        yield f"mien train {PurePath(folder).name} --data {data}.parquet --out {folder}"
     yield f"mien train {recipe} --data {data}.parquet --out runs/{recipe}"
     if options:
         yield f"mien export runs/{recipe} --data {data}.parquet{options} -o {card.name}.onnx"
+
+
+def _earlier_runs(recipe: Mapping[str, Any]) -> list[str]:
+    """Folders of the runs that a recipe needs; shipped recipes name each after the recipe that makes it."""
+    start = (recipe.get("network", {}).get("weights") or {}).get("run")
+    teachers = (recipe.get("distillation") or {}).get("teachers", [])
+    return list(dict.fromkeys([*([start] if start else []), *teachers]))
