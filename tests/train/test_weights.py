@@ -160,15 +160,21 @@ def test_a_deeper_network_starts_as_the_shallower_run_it_grows_from(patterns, tm
         started("network={stem: [4], widths: [8, 8, 16], depths: [2, 1, 1]}", f"network.weights.run={tmp_path / 'run'}")
 
 
-@pytest.mark.parametrize("name", ["default", "fast"])
-def test_a_model_file_starts_where_the_file_ends(name):
+def from_file(name: str, *changes: str):
+    """The network of a shipped model, started from its file."""
     labels = {name: LABEL_SETS[name] for name in ("ferplus", "fer2013")}
     fixed = [f"stages.{number}.batch_norm=fixed" for number in range(len(recipe.load_network(name).stages))]
-    spec = recipe.load_network(name, [f"network.weights={{model: {name}}}", *fixed])
+    spec = recipe.load_network(name, [f"network.weights={{model: {name}}}", *fixed, *changes])
     network = build(spec, {name: len(set_labels) for name, set_labels in labels.items()})
     loaded = weights.start(network, spec, labels)
     assert loaded is not None
     assert loaded.new == ()
+    return network
+
+
+@pytest.mark.parametrize("name", ["default", "fast"])
+def test_a_model_file_starts_where_the_file_ends(name):
+    network = from_file(name)
     model = models.load(name)
     crop = model.card.golden_crop()[None]
     luma = torch.from_numpy(crop.astype("float32") @ [0.299, 0.587, 0.114]).float()[:, None] / 255
@@ -179,6 +185,21 @@ def test_a_model_file_starts_where_the_file_ends(name):
     for output_name, output in model.card.outputs.items():
         probabilities = Calibration.of(output).probabilities(logits[output.label_set].numpy())
         assert np.allclose(probabilities, model.score(crop)[output_name], atol=close)
+
+
+def test_weights_of_8_bit_start_anywhere_within_their_steps_so_that_small_changes_outlive_the_next_rounding():
+    from onnx import load_from_string, numpy_helper
+
+    name = "backbone.7.second.0.weight"
+    graph = load_from_string(models.find("default").read_bytes()).graph
+    held = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
+    steps, scale = held[f"network.{name}_quantized"], held[f"network.{name}_scale"]
+    started, again, other = (from_file("default", f"seed={seed}").state_dict()[name].numpy() for seed in (1, 1, 2))
+    inside = started / scale.reshape(-1, 1, 1, 1)
+    assert (np.rint(inside) == steps).mean() > 0.9999  # but for those that 32 bit puts on an edge
+    assert np.rint(inside + 0.2).mean() - steps.mean() == pytest.approx(0.2, abs=0.01)
+    assert np.array_equal(started, again)
+    assert not np.array_equal(started, other)
 
 
 def test_a_model_file_that_is_not_there_is_an_error():

@@ -75,7 +75,7 @@ def start(network: Classifier, recipe: Recipe, labels: Mapping[str, tuple[str, .
     spec = recipe.network.weights
     if spec is None:
         return None
-    source, state = _read(spec, labels, network)
+    source, state = _read(spec, labels, network, recipe.seed)
     added: set[str] = set()
     if spec.run is not None and isinstance(recipe.network, Residual):
         state, added = _deepened(state, RunFolder(spec.run), recipe.network)
@@ -128,7 +128,9 @@ def _shortened(names: tuple[str, ...] | list[str]) -> str:
     return (", ".join(names[:_LISTED]) + rest) or "none"
 
 
-def _read(spec: Weights, labels: Mapping[str, tuple[str, ...]], network: Classifier) -> tuple[str, dict[str, Tensor]]:
+def _read(
+    spec: Weights, labels: Mapping[str, tuple[str, ...]], network: Classifier, seed: int
+) -> tuple[str, dict[str, Tensor]]:
     """Where the weights come from, and tensors by the network's own names."""
     if spec.hub:
         return f"{spec.hub} (hub)", _backbone_names(_from_hub(spec.hub))
@@ -137,7 +139,7 @@ def _read(spec: Weights, labels: Mapping[str, tuple[str, ...]], network: Classif
     if spec.run:
         return f"run {spec.run}", _from_run(RunFolder(spec.run), labels)
     assert spec.model is not None
-    return f"model {spec.model}", _from_model(spec.model, labels, network)
+    return f"model {spec.model}", _from_model(spec.model, labels, network, seed)
 
 
 def _backbone_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -227,13 +229,13 @@ def _deepened(state: dict[str, Tensor], run: RunFolder, deep: Residual) -> tuple
     return rest | _backbone_names(deepened(backbone, shallow, deep)), added_blocks(shallow, deep)
 
 
-def _from_model(name: str, labels: Mapping[str, tuple[str, ...]], network: Classifier) -> dict[str, Tensor]:
+def _from_model(name: str, labels: Mapping[str, tuple[str, ...]], network: Classifier, seed: int) -> dict[str, Tensor]:
     """A model file has batch norm folded into the convolutions: what was folded becomes batch norm's bias."""
     onnx = require("onnx", "train")
     path = models.find(name)
     graph_bytes, card = detach(path.read_bytes(), where=str(path))
     graph = onnx.load_from_string(graph_bytes).graph
-    values = _constants(graph)
+    values = _constants(graph, np.random.default_rng(seed))
     state: dict[str, Tensor] = {}
     norms = _norm_of(network)
     for node in graph.node:
@@ -251,8 +253,14 @@ def _from_model(name: str, labels: Mapping[str, tuple[str, ...]], network: Class
     return _without_other_heads(state, theirs, labels)
 
 
-def _constants(graph: Any) -> dict[str, np.ndarray]:
-    """Every float number that an ONNX graph holds, by name and as 32 bit, those of 16 and 8 bit opened."""
+def _constants(graph: Any, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Every float number that an ONNX graph holds, by name and as 32 bit, those of 16 and 8 bit opened.
+
+    An 8-bit number stands for all within half a step of it, and one of these is drawn. In the middle of its step it
+    would stay there: what a short training adds to one weight is less than half a step, so a later export in 8 bit
+    would round away nearly all that was learned. Of weights spread over their steps some cross an edge at every
+    change, as many more as the change is larger, and together they keep it.
+    """
     numpy_helper = require("onnx.numpy_helper", "train")
     held = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
     opened = {}
@@ -262,7 +270,7 @@ def _constants(graph: Any) -> dict[str, np.ndarray]:
         value, *scaling = (held[name] for name in node.input)
         if scaling:  # per channel along the first axis, or one for all
             scale, zero = (item.reshape(-1, *[1] * (value.ndim - 1)) for item in scaling)
-            value = (value.astype(np.int64) - zero) * scale
+            value = (value.astype(np.int64) - zero + rng.uniform(-0.5, 0.5, value.shape)) * scale
         opened[node.output[0]] = value
     return {name: value.astype(np.float32) for name, value in (held | opened).items()}
 
