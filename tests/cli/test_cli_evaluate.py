@@ -75,6 +75,13 @@ def test_the_ledger_names_the_protocol(data: Path, tmp_path: Path) -> None:
         run("--data", data, "--ledger", ledger, "--why", "no test face")
 
 
+def test_answers_to_the_test_split_are_not_kept_without_their_row_in_the_ledger(data: Path, tmp_path: Path) -> None:
+    options = ("--predictions", tmp_path / "p.parquet", "--ledger", tmp_path / "absent" / "l.csv", "--why", "curious")
+    with pytest.raises(DataError, match="cannot write the ledger"):
+        run("--data", data, "--split", "test", *options)
+    assert not (tmp_path / "p.parquet").exists()
+
+
 def test_the_papers_protocol_is_marked_beside_the_figures(data: Path, tmp_path: Path) -> None:
     text = run("--data", data, "--protocol", "paper", "--predictions", tmp_path / "p.parquet")
     assert "validation, paper, n = 70" in text

@@ -60,6 +60,9 @@ def test_an_ensemble_is_chosen_on_validation_and_compared_like_a_run(folder, pat
     assert [line.split(",")[1] for line in looks[1:]] == ["ensemble of 3"] * 2
     assert all(line.endswith(",to test it") for line in looks[1:])
     assert "together" in mien(*ask[:-3], "--ledger", "looks.csv", "--why", "no test", cwd=folder, code=2).stderr
+    unkept = (*ask[:-1], "other", "--ledger", "absent/looks.csv", "--why", "to test it")
+    assert "cannot write the ledger" in mien(*unkept, cwd=folder, code=2).stderr
+    assert not (folder / "other" / "test.parquet").exists()
     assert "validation, fer2013, n = 35: top-1" in said
     assert "test, ferplus" in said
     chosen = json.loads((folder / "both" / "ensemble.json").read_text())

@@ -54,10 +54,10 @@ def ensemble(
     for split in ("validation", "test") if test else ("validation",):
         found = validation if split == "validation" else answers(split)
         combined = ensembles.combine(found, choices)
-        predictions.write(combined, out / f"{split}.parquet")
         measured = [measure(scores) for scores in combined.scores]
-        if ledger and split == "test":
+        if ledger and split == "test":  # first: no answer to the test split is kept without its row
             append_to_ledger(ledger, combined.provenance, measured, why)
+        predictions.write(combined, out / f"{split}.parquet")
         for figures in measured:
             low, high = figures.interval
             console.print(

@@ -72,14 +72,14 @@ def evaluate(
     target = predictions or Path("predictions") / name
     if record and not {s.label_set for s in scored.scores} <= {o.label_set for o in loaded.card.outputs.values()}:
         raise DataError("--record writes what the card calls the split's figures, not those on other labels")
-    tables.write(scored, target)
     figures = [metrics.measure(s) for s in scored.scores]
+    if ledger:  # first: no answer to the test split is kept without its row
+        append_to_ledger(ledger, scored.provenance, figures, why if protocol == "official" else f"{protocol}: {why}")
+    tables.write(scored, target)
     if record:
         from mien.export.package import record_metrics
 
         record_metrics(loaded.path, scored)
-    if ledger:
-        append_to_ledger(ledger, scored.provenance, figures, why if protocol == "official" else f"{protocol}: {why}")
     if as_json:
         print(json.dumps({"split": split, **scored.provenance, "figures": [asdict(f) for f in figures]}, indent=2))
         return
