@@ -1,7 +1,7 @@
 """What longer training brings: validation accuracy against epochs, of runs that grew from one another.
 
-    python benchmarks/curve.py runs/fast runs/default runs/wide    # writes benchmarks/curve.json, docs/curve.png
-    python benchmarks/curve.py                                     # draws again what benchmarks/curve.json holds
+    python benchmarks/curve.py runs/fast runs/deep runs/default runs/wide    # writes its record and docs/curve.png
+    python benchmarks/curve.py                                               # draws the record again
 
 A run that started from another of the named ones goes on at the epoch whose weights it took. Figures are those of
 ``history.csv``: top-1 on PublicTest, before calibration and 8 bit. The test split is never read.

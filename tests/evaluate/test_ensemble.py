@@ -45,6 +45,18 @@ def test_several_that_err_differently_beat_the_best_and_noise_gets_no_weight(mem
     assert loss == pytest.approx(choice.loss, abs=1e-4)
 
 
+def test_a_weaker_member_may_have_a_small_share_where_an_equal_one_would_be_worse():
+    pair = {"good": answers(1, 2.4), "weak": answers(2, 1.0)}
+    choice = ensemble.choose(pair)["set"]
+    good, weak = (p.scores[0].labelled() for p in pair.values())
+    chances = [s.probabilities[np.arange(len(s.truth)), s.truth] for s in (good, weak)]
+    alone, halves = (-np.log(chances[0]).mean(), -np.log((chances[0] + chances[1]) / 2).mean())
+    assert halves > alone
+    assert 0.05 < choice.weights["weak"] < 0.5
+    share = choice.weights["weak"]
+    assert -np.log((1 - share) * chances[0] + share * chances[1]).mean() < alone
+
+
 def test_other_faces_get_the_weights_that_validation_chose(members):
     choices = ensemble.choose(members)
     test = {name: answers(k, 2.0, "test", faces=7) for k, name in enumerate(members, 1)}

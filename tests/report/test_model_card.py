@@ -36,13 +36,13 @@ def test_the_page_states_what_the_predictions_give(sources):
 
 def test_rebuilding_begins_with_the_runs_that_the_recipe_starts_from_or_learns_from(sources):
     card = sources.model.card
-    network = {**card.recipe["network"], "weights": {"run": "runs/fast"}}
-    grown = {**card.recipe, "network": network, "distillation": {"teachers": ["runs/fast", "runs/wide"]}}
+    network = {**card.recipe["network"], "weights": {"run": "runs/deep"}}  # which itself starts from runs/fast
+    grown = {**card.recipe, "network": network, "distillation": {"teachers": ["runs/wide", "runs/fast"]}}
     model = copy(sources.model)
     model.card = replace(card, recipe=grown)
     page = model_card.page(replace(sources, model=model))
     lines = [line.split(" --data")[0] for line in page.splitlines() if line.startswith("mien train")]
-    assert lines == ["mien train fast", "mien train wide", "mien train default"]
+    assert lines == ["mien train fast", "mien train deep", "mien train wide", "mien train default"]
 
 
 def test_copied_test_faces_are_left_out_of_the_deduplicated_row(sources):

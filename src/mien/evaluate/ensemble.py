@@ -122,20 +122,19 @@ def _choose(scores: Mapping[str, Scores]) -> Choice:
     if not len(truth):
         raise DataError(f"no validation face has a label in {known[0].label_set!r}")
     probabilities = np.stack([s.probabilities.astype(np.float64) for s in known])
-    counts = np.zeros(len(names))
-    total, best = np.zeros_like(probabilities[0]), np.inf
+    counts, total = np.zeros(len(names)), np.zeros_like(probabilities[0])
+    best, kept, mean = np.inf, counts, total
+    # The path goes on where a round is worse: equal shares of two may be, and three to one better again.
     for size in range(1, _ROUNDS + 1):
         losses = [_loss((total + member) / size, truth) for member in probabilities]
-        if min(losses) >= best:
-            break
         chosen = int(np.argmin(losses))
-        best = losses[chosen]
         counts[chosen] += 1
-        total += probabilities[chosen]
-    mean = total / counts.sum()
+        total = total + probabilities[chosen]
+        if losses[chosen] < best:
+            best, kept, mean = losses[chosen], counts.copy(), total / size
     calibration = fit(_logarithms(mean), truth)
     return Choice(
-        dict(zip(names, (counts / counts.sum()).tolist(), strict=True)),
+        dict(zip(names, (kept / kept.sum()).tolist(), strict=True)),
         calibration,
         _loss(calibration.probabilities(_logarithms(mean)), truth),
     )

@@ -21,6 +21,7 @@ from mien.evaluate.metrics import Figures, measure
 from mien.evaluate.predictions import Predictions
 from mien.evaluate.sensitivity import Sensitivity
 from mien.models import Card, Model
+from mien.train import recipe as recipes
 
 _UNKNOWN = (
     "Not for judging attention, honesty, health or character. The labels are what strangers saw in a picture; people"
@@ -200,7 +201,12 @@ def _commands(card: Card) -> Iterator[str]:
 
 
 def _earlier_runs(recipe: Mapping[str, Any]) -> list[str]:
-    """Folders of the runs that a recipe needs; shipped recipes name each after the recipe that makes it."""
+    """Folders of the runs that a recipe needs, the first to train first, each named after the recipe that makes it."""
     start = (recipe.get("network", {}).get("weights") or {}).get("run")
     teachers = (recipe.get("distillation") or {}).get("teachers", [])
-    return list(dict.fromkeys([*([start] if start else []), *teachers]))
+    folders: list[str] = []
+    for folder in [*([start] if start else []), *teachers]:
+        name = PurePath(folder).name
+        own = recipes.load(name).model_dump(mode="json") if name in recipes.names() else {}
+        folders += [*_earlier_runs(own), folder]
+    return list(dict.fromkeys(folders))
