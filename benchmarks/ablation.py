@@ -85,7 +85,9 @@ def figures(row: Row, seed: int) -> dict[str, float] | None:
         return None
     names = [name for name in FIGURES if name in history[0]]
     best = max(history, key=lambda line: sum(float(line[name]) for name in names))
-    return {name: 100 * float(best[name]) for name in names} | {"seconds": float(state["seconds"])}
+    # A run may have been paused: the median epoch knows nothing of it.
+    epoch = statistics.median(float(line["seconds"]) for line in history)
+    return {name: 100 * float(best[name]) for name in names} | {"seconds_an_epoch": epoch}
 
 
 def record(seeds: list[int]) -> dict[str, Any]:
@@ -102,18 +104,18 @@ def record(seeds: list[int]) -> dict[str, Any]:
 
 def table(recorded: dict[str, Any]) -> str:
     """The Markdown table; rows that were not run say so."""
-    lines = ["| | seeds | original labels, % | FER+, % | minutes a run |", "|---|---|---|---|---|"]
+    lines = ["| | seeds | original labels, % | FER+, % | seconds an epoch |", "|---|---|---|---|---|"]
     for row in ROWS:
         runs = list(recorded.get(row.name, {}).get("runs", {}).values())
-        cells = [_mean([run[name] for run in runs if name in run]) for name in FIGURES]
-        minutes = f"{statistics.mean(run['seconds'] for run in runs) / 60:.0f}" if runs else ""
-        lines.append(f"| {row.name}: {row.says} | {len(runs)} | {cells[0]} | {cells[1]} | {minutes} |")
+        cells = [_mean([run[name] for run in runs if name in run]) if runs else "not run" for name in FIGURES]
+        seconds = f"{statistics.median(run['seconds_an_epoch'] for run in runs):.0f}" if runs else ""
+        lines.append(f"| {row.name}: {row.says} | {len(runs)} | {cells[0]} | {cells[1]} | {seconds} |")
     return "\n".join(lines)
 
 
 def _mean(values: list[float]) -> str:
     if not values:
-        return "not run"
+        return "no such head"
     spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.2f}{spread}"
 

@@ -77,6 +77,7 @@ def test_the_paper_page_shows_the_recorded_cells():
         ("faces.md", "conditions"),
         ("output.md", "tracking"),
         ("model-file.md", "calibration"),
+        ("results.md", "ablation"),
     ],
 )
 def test_pages_show_what_benchmarks_recorded(page, benchmark, monkeypatch):
