@@ -1,12 +1,13 @@
 """What each ingredient brings on FER2013, one change at a time from the recipe ``ablation``, on validation alone.
 
     python benchmarks/ablation.py fer2013.parquet [--jobs 1] [--seeds 1,2,3] [--rows base,...]
-    python benchmarks/ablation.py --table          # prints what benchmarks/ablation.json holds
+    python benchmarks/ablation.py fer2013.parquet --cost     # what a step of each row costs, beside nothing else
+    python benchmarks/ablation.py --table                    # prints what benchmarks/ablation.json holds
 
-Runs lie in runs/ablation, one folder a row and seed; finished ones are taken as they are and half ones go on, so the
-command can be stopped and called again. A figure is the mean and the standard deviation over the seeds of validation
-top-1 (PublicTest, n = 3,589; FER+ validation, n = 3,199) at the epoch that validation chose; the test split is never
-read. ``--jobs`` trains that many at once, which pays on a GPU.
+Runs lie in runs/ablation, one folder a row and seed. Each is recorded as it finishes and not trained again, whether its
+folder is still there or not; half ones go on: the command can be stopped and called again. A figure is the mean and the
+standard deviation over the seeds of validation top-1 (PublicTest, n = 3,589; FER+ validation, n = 3,199) at the epoch
+that validation chose; the test split is never read. ``--jobs`` trains that many at once.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ import argparse
 import csv
 import json
 import statistics
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+import numpy as np
 
 RECORD = Path(__file__).with_suffix(".json")
 RUNS = Path("runs/ablation")
@@ -34,8 +39,6 @@ class Row:
     says: str
     changes: tuple[str, ...] = ()
     cleaning: tuple[str, ...] = ()
-    after: str = ""
-    """A row whose runs of all seeds must be finished first: the teachers."""
 
 
 ROWS = (
@@ -46,70 +49,66 @@ ROWS = (
     Row("blended", "own labels blended half and half with votes", cleaning=("faces", "copies", "votes")),
     Row("mixup", "mixup 0.2", ("stages.0.augmentation.mixup=0.2",)),
     Row("sharpness", "sharpness-aware minimisation, rho 0.05", ("stages.0.sharpness=0.05",)),
-    Row("distilled", "taught by the base runs of all seeds", after="base"),
+    Row("distilled", "taught by the shipped default", ("distillation={teachers: [default]}",)),
 )
+# A step's cost is timed on so many training faces, in so many turns of all rows.
+TIMED, TURNS = 5_120, 3
 
 
-def folder(row: Row, seed: int) -> Path:
-    """Where a run lies."""
-    return RUNS / f"{row.name}-seed{seed}"
-
-
-def train(row: Row, seed: int, data: Path, changes: list[str], teachers: list[str]) -> str:
-    """Train one run, or go on with it; in a process of its own."""
+def load(row: Row, data: Path) -> Any:
+    """The table as the row cleans it."""
     from mien.data import clean
     from mien.data import table as tables
+
+    table = tables.read(data)
+    return clean.clean(table, row.cleaning).table if row.cleaning else table
+
+
+def train(row: Row, seed: int, data: Path) -> dict[str, Any]:
+    """Train one run, or go on with it, in a process of its own; what is recorded of it."""
     from mien.train import recipe, run
     from mien.train.folder import RunFolder
 
-    table = tables.read(data)
-    if row.cleaning:
-        table = clean.clean(table, row.cleaning).table
-    taught = [f"distillation={{teachers: [{', '.join(teachers)}]}}"] if teachers else []
-    spec = recipe.load("ablation", [*changes, *row.changes, *taught, f"seed={seed}"])
-    place = RunFolder(folder(row, seed))
+    place = RunFolder(RUNS / f"{row.name}-seed{seed}")
     if place.read_state().get("state") != "finished":
-        run.train(spec, table, place.path, resume=True)
-    return str(place.path)
-
-
-def figures(row: Row, seed: int) -> dict[str, float] | None:
-    """Validation top-1 of a finished run's chosen epoch, in percent; None where there is none."""
-    place = folder(row, seed)
-    try:
-        state = json.loads((place / "run.json").read_text(encoding="utf-8"))
-        history = list(csv.DictReader((place / "history.csv").read_text(encoding="utf-8").splitlines()))
-    except FileNotFoundError:
-        return None
-    if state["state"] != "finished":
-        return None
+        spec = recipe.load("ablation", [*row.changes, f"seed={seed}"])
+        run.train(spec, load(row, data), place.path, resume=True)
+    history = list(csv.DictReader(place.history.read_text(encoding="utf-8").splitlines()))
     names = [name for name in FIGURES if name in history[0]]
     best = max(history, key=lambda line: sum(float(line[name]) for name in names))
-    # A run may have been paused: the median epoch knows nothing of it.
-    epoch = statistics.median(float(line["seconds"]) for line in history)
-    return {name: 100 * float(best[name]) for name in names} | {"seconds_an_epoch": epoch}
+    figures = {name: round(100 * float(best[name]), 3) for name in names}
+    return figures | {"epoch": int(best["epoch"]), "environment": place.read_state()["environment"]}
 
 
-def record(seeds: list[int]) -> dict[str, Any]:
-    """All finished runs, with what they ran on."""
-    found: dict[str, Any] = {}
-    for row in ROWS:
-        runs = {seed: figures(row, seed) for seed in seeds}
-        done = {seed: f for seed, f in runs.items() if f}
-        if done:
-            state = json.loads((folder(row, next(iter(done))) / "run.json").read_text(encoding="utf-8"))
-            found[row.name] = {"runs": done, "environment": state["environment"], "data": state["data"]}
-    return found
+def cost(row: Row, data: Path) -> float:
+    """Training faces a second of one row, the better of two short epochs."""
+    from mien.train import recipe, run
+
+    table = load(row, data)
+    chosen = np.concatenate([np.flatnonzero(table.splits == split)[:TIMED] for split in ("train", "validation")])
+    short = ["stages.0.epochs=2", "stages.0.warmup_epochs=0"]
+    with TemporaryDirectory() as folder:
+        done = run.train(recipe.load("ablation", [*row.changes, *short]), table.take(chosen), Path(folder) / "run")
+        history = csv.DictReader(done.history.read_text(encoding="utf-8").splitlines())
+        return max(float(line["images_per_second"]) for line in history)
+
+
+def costs(rows: Sequence[Row], data: Path) -> dict[str, float]:
+    """By row, how many times as long as the base's a step takes: each at its quickest of some turns of all rows."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        turns = [[pool.submit(cost, row, data).result() for row in rows] for _ in range(TURNS)]
+    rates = [max(of_row) for of_row in zip(*turns, strict=True)]
+    return {row.name: round(rates[0] / rate, 2) for row, rate in zip(rows, rates, strict=True)}
 
 
 def table(recorded: dict[str, Any]) -> str:
     """The Markdown table; rows that were not run say so."""
-    lines = ["| | seeds | original labels, % | FER+, % | seconds an epoch |", "|---|---|---|---|---|"]
+    lines = ["| | seeds | original labels, % | FER+, % | a step takes |", "|---|---|---|---|---|"]
     for row in ROWS:
-        runs = list(recorded.get(row.name, {}).get("runs", {}).values())
+        runs = list(recorded["rows"].get(row.name, {}).values())
         cells = [_mean([run[name] for run in runs if name in run]) if runs else "not run" for name in FIGURES]
-        seconds = f"{statistics.median(run['seconds_an_epoch'] for run in runs):.0f}" if runs else ""
-        lines.append(f"| {row.name}: {row.says} | {len(runs)} | {cells[0]} | {cells[1]} | {seconds} |")
+        takes = f"{recorded['cost'][row.name]:.2f}" if row.name in recorded["cost"] else ""
+        lines.append(f"| {row.name}: {row.says} | {len(runs)} | {cells[0]} | {cells[1]} | {takes} |")
     return "\n".join(lines)
 
 
@@ -127,36 +126,42 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--rows", default=",".join(row.name for row in ROWS))
-    parser.add_argument("--set", action="append", default=[], dest="changes", help="a change to all rows, path=value")
+    parser.add_argument("--cost", action="store_true")
     parser.add_argument("--table", action="store_true")
     asked = parser.parse_args()
+    recorded = json.loads(RECORD.read_text(encoding="utf-8"))
     if asked.table:
-        print(table(json.loads(RECORD.read_text(encoding="utf-8"))))
+        print(table(recorded))
         return
     if asked.data is None:
         parser.error("name the data table: fer2013.parquet, from mien data import fer2013")
-    seeds = [int(seed) for seed in asked.seeds.split(",")]
+    if asked.cost:
+        recorded["cost"] = costs(ROWS, asked.data)
+        keep(recorded)
+        return
+    from mien.data import table as tables
+
+    fingerprint = tables.read(asked.data).fingerprint
+    if fingerprint != recorded["data"]:
+        parser.error(f"the recorded runs are of the table {recorded['data']}, not of {fingerprint}")
     rows = [row for row in ROWS if row.name in asked.rows.split(",")]
-    for wave in ([row for row in rows if not row.after], [row for row in rows if row.after]):
-        with ProcessPoolExecutor(asked.jobs, get_context("spawn")) as pool:
-            jobs = [
-                pool.submit(
-                    train,
-                    row,
-                    seed,
-                    asked.data,
-                    asked.changes,
-                    [str(folder(teacher, s)) for teacher in ROWS if teacher.name == row.after for s in seeds],
-                )
-                for seed in seeds
-                for row in wave
-            ]
-            for job in jobs:
-                print(job.result(), flush=True)
-    recorded = record(seeds)
-    if not asked.changes:  # a changed recipe is a trial, not the record
-        RECORD.write_text(json.dumps(recorded, indent=2) + "\n", encoding="utf-8")
-    print(table(recorded))
+    wanted = [(row, seed) for seed in asked.seeds.split(",") for row in rows]
+    with ProcessPoolExecutor(asked.jobs, get_context("spawn")) as pool:
+        jobs = {
+            pool.submit(train, row, int(seed), asked.data): (row, seed)
+            for row, seed in wanted
+            if seed not in recorded["rows"].get(row.name, {})
+        }
+        for job in as_completed(jobs):
+            row, seed = jobs[job]
+            recorded["rows"].setdefault(row.name, {})[seed] = job.result()
+            keep(recorded)
+
+
+def keep(recorded: dict[str, Any]) -> None:
+    """Write the record, and show it."""
+    RECORD.write_text(json.dumps(recorded, indent=2) + "\n", encoding="utf-8")
+    print(table(recorded), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,11 @@
+import numpy as np
 import pytest
 import torch
 
-from mien.errors import RecipeError, TrainingError
+from mien import models
+from mien.errors import ModelError, RecipeError, TrainingError
+from mien.evaluate.calibration import Calibration
+from mien.expressions import LABEL_SETS
 from mien.train import devices, faces, networks, recipe, run, scoring
 from mien.train.distillation import Teachers
 from mien.train.folder import RunFolder
@@ -68,9 +72,28 @@ def test_a_student_learns_the_teacher_where_labels_say_nothing(teacher, patterns
     assert (said == truth.truth["fer2013"]).float().mean() > 0.7
 
 
+def test_a_shipped_model_teaches_what_its_file_answers():
+    """The file rounds activations besides, and its answers are calibrated: what it says first is nearly always same."""
+    labels = {name: LABEL_SETS[name] for name in ("ferplus", "fer2013")}
+    heads = [{"label_set": name} for name in labels]
+    made = spec(distillation={"teachers": ["default"], "temperature": 1.0}, heads=heads)
+    crop = models.read_card("default").golden_crop()
+    crops = np.stack([np.roll(crop, shift, axis=1) for shift in range(-6, 7)])
+    luma = torch.from_numpy(crops.astype("float32") @ [0.299, 0.587, 0.114]).float()[:, None] / 255
+    taught = Teachers(made, labels, devices.fabric("32-true", "cpu"))(luma)
+    model = models.load("default")
+    for name, said in model.score(crops).items():
+        output = model.card.outputs[name]
+        answers = Calibration.of(output).probabilities(taught[output.label_set].log().numpy())
+        assert np.abs(answers - said).max() < 0.1
+
+
 def test_teachers_that_do_not_fit_are_refused(teacher, patterns, tmp_path):
-    with pytest.raises(TrainingError, match="no finished run"):
+    with pytest.raises(TrainingError, match="neither a finished run nor a model"):
         teachers(spec(distillation={"teachers": [str(tmp_path)]}), patterns)
+    (tmp_path / "bad.onnx").write_bytes(b"no model")
+    with pytest.raises(ModelError, match=r"bad\.onnx"):
+        teachers(spec(distillation={"teachers": [str(tmp_path / "bad.onnx")]}), patterns)
     coloured = student(teacher).model_copy(update={"data": recipe.parse(TEACHER + "data: {color: rgb}").data})
     with pytest.raises(TrainingError, match="sees grey faces of 48 px, the student rgb"):
         teachers(coloured, patterns)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien import models
 from mien.evaluate.calibration import Calibration
 from mien.evaluate.metrics import Figures, measure
 from mien.evaluate.predictions import Predictions
@@ -205,7 +206,7 @@ def _earlier_runs(recipe: Mapping[str, Any]) -> list[str]:
     start = (recipe.get("network", {}).get("weights") or {}).get("run")
     teachers = (recipe.get("distillation") or {}).get("teachers", [])
     folders: list[str] = []
-    for folder in [*([start] if start else []), *teachers]:
+    for folder in [*([start] if start else []), *(t for t in teachers if t not in models.installed())]:
         name = PurePath(folder).name
         own = recipes.load(name).model_dump(mode="json") if name in recipes.names() else {}
         folders += [*_earlier_runs(own), folder]

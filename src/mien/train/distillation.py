@@ -1,4 +1,4 @@
-"""Distillation: a network learns from what finished runs answer to the very faces it is shown.
+"""Distillation: a network learns from what finished runs or model files answer to the very faces it is shown.
 
 Hinton et al. 2015, "Distilling the knowledge in a neural network"; the teachers see each face as it was augmented
 (Beyer et al. 2022, "Knowledge distillation: a good teacher is patient and consistent"). Owns the teachers and their
@@ -8,20 +8,23 @@ loss. Refuses to train them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from mien import models
 from mien.errors import TrainingError
-from mien.train import networks
+from mien.train import networks, weights
 from mien.train import recipe as recipes
 from mien.train.folder import RunFolder
+from mien.train.networks import Classifier
 from mien.train.schema import Recipe
 
 
 class Teachers:
-    """The mean answer of several finished runs.
+    """The mean answer of several finished runs and models.
 
     Args:
         recipe: of the student; its ``distillation`` names the teachers.
@@ -29,7 +32,9 @@ class Teachers:
         fabric: drives device and precision.
 
     Raises:
-        TrainingError: a teacher is no finished run, sees other pictures than the student, or has none of its heads.
+        TrainingError: a teacher is neither a finished run nor a model with a network in it, sees other pictures than
+            the student, or has none of its heads.
+        ModelError: a teacher's model file is damaged.
     """
 
     def __init__(self, recipe: Recipe, labels: Mapping[str, Sequence[str]], fabric: Fabric) -> None:
@@ -38,21 +43,17 @@ class Teachers:
         self.spec, self._fabric = spec, fabric
         self._weights = {head.label_set: head.weight for head in recipe.heads}
         self._networks: list[tuple[torch.nn.Module, tuple[str, ...]]] = []
-        for path in spec.teachers:
-            run = RunFolder(path)
-            state = run.read_state()
-            if state.get("state") != "finished":
-                raise TrainingError(f"distillation: {path} holds no finished run: train the teacher first")
-            own = recipes.load_network(run.recipe)
+        for name in spec.teachers:
+            network, own, theirs = _taught(name)
             if (own.data.size, own.data.color) != (recipe.data.size, recipe.data.color):
                 raise TrainingError(
-                    f"distillation: the teacher {path} sees {own.data.color} faces of {own.data.size} px, the student"
+                    f"distillation: the teacher {name} sees {own.data.color} faces of {own.data.size} px, the student"
                     f" {recipe.data.color} ones of {recipe.data.size} px: make data.size and data.color equal"
                 )
-            shared = tuple(name for name in labels if state["labels"].get(name) == list(labels[name]))
+            shared = tuple(label_set for label_set in labels if theirs.get(label_set) == tuple(labels[label_set]))
             if not shared:
-                raise TrainingError(f"distillation: the teacher {path} has none of the labels {', '.join(labels)}")
-            network = networks.restore(run).requires_grad_(False).to(fabric.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+                raise TrainingError(f"distillation: the teacher {name} has none of the labels {', '.join(labels)}")
+            network = network.requires_grad_(False).to(fabric.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
             self._networks.append((network, shared))
 
     @torch.no_grad()
@@ -82,3 +83,18 @@ class Teachers:
             divergence = (wanted * (wanted.clamp(min=1e-12).log() - said)).sum() / n
             total = total + weight * self._weights[name] * temperature**2 * divergence
         return total
+
+
+def _taught(name: str) -> tuple[Classifier, Recipe, dict[str, tuple[str, ...]]]:
+    """A teacher's network in evaluation mode, its recipe and the labels of its heads."""
+    run = RunFolder(name)
+    if Path(name).is_file() or (name in models.installed() and not run.run.exists()):
+        return weights.of_model(name)
+    state = run.read_state()
+    if state.get("state") != "finished":
+        raise TrainingError(
+            f"distillation: {name} is neither a finished run nor a model, installed"
+            f" ({', '.join(models.installed())}) or a file: train the teacher first"
+        )
+    labels = {label_set: tuple(own) for label_set, own in state["labels"].items()}
+    return networks.restore(run), recipes.load_network(run.recipe), labels

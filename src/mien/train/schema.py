@@ -109,10 +109,10 @@ class Head(_Part):
 
 
 class Distillation(_Part):
-    """Learn from finished runs too; see :mod:`mien.train.distillation`."""
+    """Learn from finished runs or models too; see :mod:`mien.train.distillation`."""
 
     teachers: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Run folders; their answers are averaged, head by head."""
+    """Run folders, installed models or model files; their answers are averaged, head by head."""
     temperature: AboveZero = 2.0
     """That answers of teachers and student are softened by."""
     weight: Annotated[float, Field(gt=0, le=1)] = 0.7

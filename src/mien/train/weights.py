@@ -6,6 +6,7 @@ not fit the backbone is an error: a training that silently starts from scratch l
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from mien import models
 from mien.download import cache_folder, is_offline
 from mien.errors import TrainingError, require
 from mien.models.card import detach
+from mien.train import networks
 from mien.train import recipe as recipes
 from mien.train.folder import RunFolder
 from mien.train.network_schema import Backbone, Residual, Weights
@@ -100,6 +102,29 @@ def start(network: Classifier, recipe: Recipe, labels: Mapping[str, tuple[str, .
     network.load_state_dict(fitting, strict=False)
     unused = tuple(name.removeprefix("backbone.") for name in state if name not in fitting)
     return Loaded(source, len(fitting), new, unused)
+
+
+def of_model(name: str) -> tuple[Classifier, Recipe, dict[str, tuple[str, ...]]]:
+    """The network of a model file in evaluation mode, its recipe, and label set to labels of its heads.
+
+    What is in the file besides the weights is left out: calibration, further views, the rounding of activations.
+
+    Args:
+        name: of an installed model, or the path of a model file.
+
+    Raises:
+        TrainingError: it holds no network, or another than its recipe builds.
+        ModelError: there is no such model, or its file is damaged.
+    """
+    card = models.read_card(name)
+    recipe = recipes.parse(json.dumps(dict(card.recipe)), f"the recipe in {name}")
+    if not isinstance(recipe, Recipe):
+        raise TrainingError(f"{name} is a classical pipeline, and this needs a network")
+    labels = {output.label_set: output.labels for output in card.outputs.values()}
+    network = networks.build(recipe, {label_set: len(own) for label_set, own in labels.items()})
+    itself = recipe.network.model_copy(update={"weights": Weights(model=name)})
+    start(network, recipe.model_copy(update={"network": itself}), labels)
+    return network.eval(), recipe, labels
 
 
 def fold_channels(weight: Tensor, channels: int) -> Tensor:
