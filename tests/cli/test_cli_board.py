@@ -51,6 +51,24 @@ def test_a_board_of_runs_that_never_scores_the_test_split(folder, patterns_path)
     assert not list(folder.glob("runs/*/predictions/test.parquet"))
 
 
+def test_cells_stay_filled_when_their_runs_are_gone(folder, patterns_path):
+    ask = ("board", "--data", patterns_path, "--list", "list.yaml", "--turns", 1, "--record", "kept.json")
+    first = mien(*ask, "-o", "first.md", cwd=folder)
+    assert first.stdout.split() == ["first.md"]
+    shutil.move(folder / "runs", folder / "away")
+    try:
+        mien(*ask, "-o", "second.md", cwd=folder)
+        missing = mien(*ask, "--missing", cwd=folder).stdout
+    finally:
+        shutil.move(folder / "away", folder / "runs")
+    lines = [(folder / page).read_text(encoding="utf-8").splitlines() for page in ("first.md", "second.md")]
+    differ = [line for line in lines[1] if line not in lines[0]]
+    assert len(differ) == 3  # the time of the network, what its mark means, the command with its own -o
+    assert "†" in differ[0]
+    assert missing == "mien train cnn --data patterns.parquet --out runs/gone\n"
+    assert "add --data" in mien("board", "--record", "kept.json", cwd=folder, code=2).stderr
+
+
 def test_missing_prints_commands_alone(folder):
     done = mien("board", "--list", "list.yaml", "--missing", cwd=folder)
     assert done.stdout == "mien train cnn --data fer2013.parquet --out runs/gone\n"

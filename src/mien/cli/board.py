@@ -29,6 +29,10 @@ def board(
     listed: Annotated[
         Path | None, typer.Option("--list", help="Another list, in the form of mien's board.yaml.")
     ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option("--record", help="JSON that keeps what was measured, for cells whose run is not at hand."),
+    ] = None,
     missing: Annotated[
         bool, typer.Option("--missing", help="Only print the commands of the cells that are not there yet.")
     ] = False,
@@ -43,21 +47,25 @@ def board(
 ) -> None:
     """Fill the board from runs: published figures beside ours, with speed, cost, and the command of each cell.
 
-    mien board --data fer2013.parquet -o docs/board.md --html board.html --plot docs/board.png
+    mien board --data fer2013.parquet --record docs/board.json -o docs/board.md --plot docs/board.png
     """
     require("torch", "train")
     from mien.report import board as filling
-    from mien.report import board_cell, board_list, board_page, evidence
+    from mien.report import board_cell, board_list, board_page, board_record, evidence
 
     if score_test != bool(ledger and why) or (score_test and data is None):
         raise DataError("the test split is scored by --score-test --data FILE --ledger FILE --why 'REASON' together")
+    if record and data is None:
+        raise DataError("--record keeps what was measured on one table: add --data FILE")
     console = Console(stderr=True)
     systems = board_list.read(listed)
     with console.status("reading") as status:
         table = evidence.read_table(data)
+        kept = board_record.read(record, table.fingerprint) if record and table else None
         source = board_cell.Source(runs, table, data.name if data else systems.data, status.update)
         if missing:
-            print("\n".join(board_page.missing(filling.look(systems, source))))
+            cells = filling.look(systems, source)
+            print("\n".join(board_page.missing(kept.filling(cells) if kept else cells)))
             return
         cells = filling.fill(systems, source)
     if score_test:
@@ -67,7 +75,10 @@ def board(
             cells = filling.fill(systems, source)
     with console.status("timing") as status:
         cells = filling.with_times(cells, turns, status.update)
-    _write(systems, cells, source, turns, (out, html, plot))
+    if record and kept:
+        write(record, kept.updated(cells).encoded())
+        cells = kept.filling(cells)
+    _write(systems, cells, source, turns, (out, html, plot), record)
 
 
 def _score_test(cells: list[Filled], data: Path, ledger: Path, why: str) -> int:
@@ -88,7 +99,12 @@ def _score_test(cells: list[Filled], data: Path, ledger: Path, why: str) -> int:
 
 
 def _write(
-    systems: BoardList, cells: list[Filled], source: Source, turns: int, targets: tuple[Path, Path | None, Path | None]
+    systems: BoardList,
+    cells: list[Filled],
+    source: Source,
+    turns: int,
+    targets: tuple[Path, Path | None, Path | None],
+    record: Path | None,
 ) -> None:
     from mien.report import board_page, board_plot
     from mien.train.devices import processor
@@ -99,7 +115,7 @@ def _write(
         for c in {c.path: c for c in reversed(cells)}.values()
         if c.milliseconds is not None and c.validation and not c.mark
     ]
-    named = dict(zip(("-o", "--html", "--plot"), targets, strict=True))
+    named = dict(zip(("--record", "-o", "--html", "--plot"), (record, *targets), strict=True))
     options = [word for name, path in named.items() if path for word in (name, str(path))]
     command = shlex.join(["mien", "board", str(source.runs), "--data", source.data, *options])
     name = source.table.info.name if source.table else Path(source.data).stem

@@ -18,7 +18,7 @@ import numpy as np
 from mien.data.table import Table
 from mien.errors import MienError
 from mien.evaluate import predictions
-from mien.evaluate.metrics import Figures, measure
+from mien.evaluate.metrics import measure
 from mien.evaluate.predictions import Predictions, Scores
 from mien.report import evidence
 from mien.report.board_list import BoardList, Cell, Row, differences, train_command
@@ -28,6 +28,25 @@ from mien.train.classical import fitted
 from mien.train.classical.schema import ClassicalRecipe
 from mien.train.folder import RunFolder
 from mien.train.schema import Recipe
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a cell scores: faces, and shares of 0-1, the 95 % interval of top-1 among them."""
+
+    n: int
+    top1: float
+    interval: tuple[float, float]
+    macro_f1: float
+    balanced_accuracy: float
+
+    @classmethod
+    def of(cls, scores: Scores | None) -> Score | None:
+        """Those of the figures of an output that the board shows; None of none."""
+        if scores is None:
+            return None
+        found = measure(scores)
+        return cls(found.n, found.top1, found.interval, found.macro_f1, found.balanced_accuracy)
 
 
 @dataclass(frozen=True)
@@ -47,6 +66,7 @@ class Filled:
         milliseconds: a face, one thread; None where there is no model file or it was not timed.
         protocol, mark: by which data were split, and what must stand beside its figures.
         remarks: what a reader has to know, in order.
+        recorded: all of this was measured for an earlier board, since the run is not at hand.
     """
 
     row: Row
@@ -56,8 +76,8 @@ class Filled:
     state: str = "absent"
     kind: str = "network"
     rerun: str = ""
-    validation: Figures | None = None
-    test: Figures | None = None
+    validation: Score | None = None
+    test: Score | None = None
     parameters: int | None = None
     seconds: float | None = None
     hardware: str = ""
@@ -66,12 +86,13 @@ class Filled:
     protocol: str = ""
     mark: str = ""
     remarks: tuple[str, ...] = ()
+    recorded: bool = False
 
     @property
     def model(self) -> Path | None:
         """Its model file, if it has one."""
         file = RunFolder(self.path).model
-        return file if self.state == "finished" and file.exists() else None
+        return file if self.state == "finished" and not self.recorded and file.exists() else None
 
 
 @dataclass(frozen=True)
@@ -145,8 +166,8 @@ def _run(board: BoardList, source: Source, blank: Filled) -> Filled:
         remarks.append(f"no figures: it was not scored on {board.label_set} labels")
     return replace(
         _described(blank, source, found, tuple(remarks)),
-        validation=measure(scores) if scores else None,
-        test=measure(tested) if tested else None,
+        validation=Score.of(scores),
+        test=Score.of(tested),
     )
 
 
@@ -214,8 +235,8 @@ def _ensemble(board: BoardList, source: Source, blank: Filled) -> Filled:
     tested = _test(blank.path / "test.parquet", answers, board.label_set)
     return replace(
         blank,
-        validation=measure(scores) if scores else None,
-        test=measure(tested) if tested else None,
+        validation=Score.of(scores),
+        test=Score.of(tested),
         protocol="official",
         remarks=("members, weights and calibration were chosen on these validation faces",),
     )
@@ -234,7 +255,7 @@ def _folds(board: BoardList, source: Source, blank: Filled) -> Filled:
     whole = _described(blank, source, found[0], ())
     return replace(
         whole,
-        validation=measure(_joined(scored)) if scored else None,
+        validation=Score.of(_joined(scored)) if scored else None,
         seconds=sum(e.state.get("seconds", 0) for e in found),
         remarks=(*whole.remarks, said),
     )

@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import require
-from mien.evaluate.metrics import Figures
 from mien.report.board import best
-from mien.report.board_cell import Filled
+from mien.report.board_cell import Filled, Score
 from mien.report.board_list import UNSTATED, BoardList, Published, Row
 
 
@@ -166,6 +165,7 @@ def _content(board: Board) -> dict[str, Any]:
 
 def _notes(board: Board, validation: str) -> list[str]:
     timed = f" ({board.processor})" if board.processor else ""
+    kept = any(cell.recorded for cell in board.cells)
     return [
         f"Macro-F1 and balanced accuracy are of {validation}. Calibration and the kept epoch were fitted or chosen"
         " there, which flatters by some tenths.",
@@ -174,6 +174,7 @@ def _notes(board: Board, validation: str) -> list[str]:
         "Training times are wall-clock on the hardware named, often shared; epochs are those that ran, of those that"
         " the shipped recipe has.",
         "Parameters are counted before export; classical pipelines have them where it means something.",
+        *(["† Timed for an earlier board: the run is not at hand, and all of its line is kept."] if kept else []),
     ]
 
 
@@ -227,7 +228,7 @@ def _cell(c: Filled) -> list[str]:
         f"{100 * f.macro_f1:.2f}" if f else "",
         f"{100 * f.balanced_accuracy:.2f}" if f else "",
         f"{c.parameters / 1e6:.2f}" if c.parameters else "",
-        f"{c.milliseconds:.2f}" if c.milliseconds is not None else "",
+        f"{c.milliseconds:.2f}{' †' if c.recorded else ''}" if c.milliseconds is not None else "",
         trained,
         f"{c.epochs[0]} of {c.epochs[1]}" if c.epochs else "",
         c.protocol + (f" ({c.mark.partition(':')[0]})" if c.mark else ""),
@@ -235,11 +236,11 @@ def _cell(c: Filled) -> list[str]:
     ]
 
 
-def _share(figures: Figures | None) -> str:
-    if figures is None:
+def _share(score: Score | None) -> str:
+    if score is None:
         return ""
-    low, high = figures.interval
-    return f"{100 * figures.top1:.2f} [{100 * low:.2f}, {100 * high:.2f}]"
+    low, high = score.interval
+    return f"{100 * score.top1:.2f} [{100 * low:.2f}, {100 * high:.2f}]"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
