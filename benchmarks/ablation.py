@@ -7,7 +7,8 @@
 Runs lie in runs/ablation, one folder a row and seed. Each is recorded as it finishes and not trained again, whether its
 folder is still there or not; half ones go on: the command can be stopped and called again. A figure is the mean and the
 standard deviation over the seeds of validation top-1 (PublicTest, n = 3,589; FER+ validation, n = 3,199) at the epoch
-that validation chose; the test split is never read. ``--jobs`` trains that many at once.
+that validation chose; the test split is never read. Label errors are found by three folds of Training, each judged by a
+network of 20 epochs that saw the other two. ``--jobs`` trains that many at once.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import argparse
 import csv
 import json
 import statistics
+import subprocess
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -46,11 +49,14 @@ ROWS = (
     Row("labels-alone", "without the head on FER+ votes", ("heads=[{label_set: fer2013, label_smoothing: 0.1}]",)),
     Row("no-average", "without the moving average of the weights", ("ema=0",)),
     Row("clean", "train rows cleaned: no non-faces, copies merged", cleaning=("faces", "copies")),
+    Row("errors", "cleaned, and labels that other folds contradict taken away", cleaning=("faces", "copies", "errors")),
     Row("blended", "own labels blended half and half with votes", cleaning=("faces", "copies", "votes")),
     Row("mixup", "mixup 0.2", ("stages.0.augmentation.mixup=0.2",)),
     Row("sharpness", "sharpness-aware minimisation, rho 0.05", ("stages.0.sharpness=0.05",)),
     Row("distilled", "taught by the shipped default", ("distillation={teachers: [default]}",)),
 )
+FOLDS = RUNS / "folds"
+FOLDED = ("--folds", "3", "--set", "data.protocol=kfold", "--set", "stages.0.epochs=20")
 # A step's cost is timed on so many training faces, in so many turns of all rows.
 TIMED, TURNS = 5_120, 3
 
@@ -59,9 +65,11 @@ def load(row: Row, data: Path) -> Any:
     """The table as the row cleans it."""
     from mien.data import clean
     from mien.data import table as tables
+    from mien.report import evidence
 
     table = tables.read(data)
-    return clean.clean(table, row.cleaning).table if row.cleaning else table
+    outside = evidence.out_of_fold(sorted(FOLDS.glob("fold-*")), table) if "errors" in row.cleaning else None
+    return clean.clean(table, row.cleaning, outside=outside).table if row.cleaning else table
 
 
 def train(row: Row, seed: int, data: Path) -> dict[str, Any]:
@@ -80,25 +88,27 @@ def train(row: Row, seed: int, data: Path) -> dict[str, Any]:
     return figures | {"epoch": int(best["epoch"]), "environment": place.read_state()["environment"]}
 
 
-def cost(row: Row, data: Path) -> float:
-    """Training faces a second of one row, the better of two short epochs."""
+def speed(changes: Sequence[str], data: Path) -> float:
+    """Training faces a second of the recipe with changes, in the better of two short epochs."""
+    from mien.data import table as tables
     from mien.train import recipe, run
 
-    table = load(row, data)
+    table = tables.read(data)
     chosen = np.concatenate([np.flatnonzero(table.splits == split)[:TIMED] for split in ("train", "validation")])
     short = ["stages.0.epochs=2", "stages.0.warmup_epochs=0"]
     with TemporaryDirectory() as folder:
-        done = run.train(recipe.load("ablation", [*row.changes, *short]), table.take(chosen), Path(folder) / "run")
+        done = run.train(recipe.load("ablation", [*changes, *short]), table.take(chosen), Path(folder) / "run")
         history = csv.DictReader(done.history.read_text(encoding="utf-8").splitlines())
         return max(float(line["images_per_second"]) for line in history)
 
 
-def costs(rows: Sequence[Row], data: Path) -> dict[str, float]:
+def costs(data: Path) -> dict[str, float]:
     """By row, how many times as long as the base's a step takes: each at its quickest of some turns of all rows."""
+    recipes = list(dict.fromkeys(row.changes for row in ROWS))
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        turns = [[pool.submit(cost, row, data).result() for row in rows] for _ in range(TURNS)]
-    rates = [max(of_row) for of_row in zip(*turns, strict=True)]
-    return {row.name: round(rates[0] / rate, 2) for row, rate in zip(rows, rates, strict=True)}
+        turns = [[pool.submit(speed, changes, data).result() for changes in recipes] for _ in range(TURNS)]
+    rates = dict(zip(recipes, map(max, zip(*turns, strict=True)), strict=True))
+    return {row.name: round(rates[()] / rates[row.changes], 2) for row in ROWS}
 
 
 def table(recorded: dict[str, Any]) -> str:
@@ -129,15 +139,15 @@ def main() -> None:
     parser.add_argument("--cost", action="store_true")
     parser.add_argument("--table", action="store_true")
     asked = parser.parse_args()
-    recorded = json.loads(RECORD.read_text(encoding="utf-8"))
+    recorded = read()
     if asked.table:
         print(table(recorded))
         return
     if asked.data is None:
         parser.error("name the data table: fer2013.parquet, from mien data import fer2013")
     if asked.cost:
-        recorded["cost"] = costs(ROWS, asked.data)
-        keep(recorded)
+        cost = costs(asked.data)
+        keep(read() | {"cost": cost})
         return
     from mien.data import table as tables
 
@@ -145,17 +155,24 @@ def main() -> None:
     if fingerprint != recorded["data"]:
         parser.error(f"the recorded runs are of the table {recorded['data']}, not of {fingerprint}")
     rows = [row for row in ROWS if row.name in asked.rows.split(",")]
-    wanted = [(row, seed) for seed in asked.seeds.split(",") for row in rows]
+    wanted = [
+        (row, seed) for seed in asked.seeds.split(",") for row in rows if seed not in recorded["rows"].get(row.name, {})
+    ]
+    if any("errors" in row.cleaning for row, _ in wanted):
+        folds = ("crossval", "ablation", "--data", str(asked.data), *FOLDED, "--out", str(FOLDS))
+        subprocess.run([sys.executable, "-m", "mien", *folds], check=True)
     with ProcessPoolExecutor(asked.jobs, get_context("spawn")) as pool:
-        jobs = {
-            pool.submit(train, row, int(seed), asked.data): (row, seed)
-            for row, seed in wanted
-            if seed not in recorded["rows"].get(row.name, {})
-        }
+        jobs = {pool.submit(train, row, int(seed), asked.data): (row, seed) for row, seed in wanted}
         for job in as_completed(jobs):
-            row, seed = jobs[job]
-            recorded["rows"].setdefault(row.name, {})[seed] = job.result()
+            (row, seed), found = jobs[job], job.result()
+            recorded = read()  # another process may have added to it
+            recorded["rows"].setdefault(row.name, {})[seed] = found
             keep(recorded)
+
+
+def read() -> dict[str, Any]:
+    """The record: fingerprint of the data, rows by name and seed, costs by row."""
+    return json.loads(RECORD.read_text(encoding="utf-8"))
 
 
 def keep(recorded: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from mien import models
 from mien.evaluate import metrics, predictions
 from mien.export.package import summary
+from mien.report import board, board_cell, board_list, board_page, board_record
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -93,3 +94,16 @@ def test_the_results_page_shows_what_the_predictions_give():
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     script = runpy.run_path(str(ROOT / "benchmarks" / "results.py"))
     assert "\n".join(script["lines"]()) in page
+
+
+def test_the_board_shows_what_its_record_holds():
+    systems = board_list.read()
+    record = board_record.Record.model_validate_json((ROOT / "docs" / "board.json").read_bytes())
+    cells = board.look(systems, board_cell.Source(Path("no runs here"), None, systems.data))
+    again = board_page.markdown(
+        board_page.Board(systems, record.filling(cells), "fer2013", "", ""), None, ROOT / "docs"
+    )
+    shown = (ROOT / "docs" / "board.md").read_text(encoding="utf-8").replace(" †", "").splitlines()
+    lines = [line for line in again.replace(" †", "").splitlines() if line.startswith("| ")]
+    assert len(lines) > len(cells)
+    assert [line for line in lines if line not in shown] == []

@@ -65,7 +65,7 @@ def test_a_cell_that_asks_for_something_else_by_now_is_not_filled(tmp_path):
     [
         ("", "no record"),
         ("[]", "no record"),
-        ('{"data": "d", "cells": {"a": {}}}', "asked"),
+        ('{"data": "d", "cells": {"a": {"measured": {}}}}', "asked"),
         ('{"data": "e"}', "another"),
     ],
 )

@@ -49,32 +49,21 @@ class Score:
         return cls(found.n, found.top1, found.interval, found.macro_f1, found.balanced_accuracy)
 
 
-@dataclass(frozen=True)
-class Filled:
-    """One cell of the board.
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What a run says of a cell.
 
     Attributes:
-        row, cell: of the list.
-        command: that makes the run, as the list has it.
-        rerun: that makes this very run again, where it was run with other values; else the same.
-        path: of its folder.
-        state: ``finished``, ``unfinished``, ``absent`` or ``unreadable``.
-        kind: ``classical``, ``network``, ``ensemble`` or ``own``.
+        rerun: command that makes this very run again, where it was run with other values than the list has; else the
+            cell's own.
         validation, test: figures on the list's label set; None where not scored.
         parameters, seconds, hardware: of network and training; None or empty where not recorded.
         epochs: that ran, and that the recipe as shipped has; None where there are none.
         milliseconds: a face, one thread; None where there is no model file or it was not timed.
         protocol, mark: by which data were split, and what must stand beside its figures.
         remarks: what a reader has to know, in order.
-        recorded: all of this was measured for an earlier board, since the run is not at hand.
     """
 
-    row: Row
-    cell: Cell
-    command: str
-    path: Path
-    state: str = "absent"
-    kind: str = "network"
     rerun: str = ""
     validation: Score | None = None
     test: Score | None = None
@@ -86,6 +75,27 @@ class Filled:
     protocol: str = ""
     mark: str = ""
     remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filled(Measured):
+    """One cell of the board.
+
+    Attributes:
+        row, cell: of the list.
+        command: that makes the run, as the list has it.
+        path: of its folder.
+        state: ``finished``, ``unfinished``, ``absent`` or ``unreadable``.
+        kind: ``classical``, ``network``, ``ensemble`` or ``own``.
+        recorded: what it says was measured for an earlier board, since the run is not at hand.
+    """
+
+    row: Row
+    cell: Cell
+    command: str
+    path: Path
+    state: str = "absent"
+    kind: str = "network"
     recorded: bool = False
 
     @property
@@ -120,7 +130,7 @@ def look(source: Source, row: Row, cell: Cell) -> Filled:
     """
     path = source.runs / cell.run
     command = cell.command(source.runs, source.data)
-    blank = Filled(row, cell, command, path, kind=_kind(row, cell), rerun=command)
+    blank = Filled(row=row, cell=cell, command=command, path=path, kind=_kind(row, cell), rerun=command)
     if cell.ensemble:
         return replace(blank, state="finished") if (path / "validation.parquet").exists() else blank
     folders = [file.parent for file in sorted(path.glob("*/run.json"))] if cell.folds else [path]

@@ -14,33 +14,21 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mien.errors import DataError
-from mien.report.board_cell import Filled, Score
+from mien.report.board_cell import Filled, Measured
 
 
 class Kept(BaseModel):
-    """One filled cell; attributes as :class:`mien.report.board_cell.Filled` has them.
+    """One filled cell.
 
     Attributes:
         asked: the command that the list had for the cell, whatever runs and data are called.
+        measured: what its run said.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     asked: str
-    rerun: str
-    validation: Score | None = None
-    test: Score | None = None
-    parameters: int | None = None
-    seconds: float | None = None
-    hardware: str = ""
-    epochs: tuple[int, int] | None = None
-    milliseconds: float | None = None
-    protocol: str = ""
-    mark: str = ""
-    remarks: tuple[str, ...] = ()
-
-
-_MEASURED = [field.name for field in fields(Filled) if field.name in Kept.model_fields]
+    measured: Measured
 
 
 class Record(BaseModel):
@@ -64,7 +52,7 @@ class Record(BaseModel):
         kept = self.cells.get(cell.cell.run)
         if kept is None or kept.asked != _asked(cell):
             return cell
-        return replace(cell, state="finished", recorded=True, **{name: getattr(kept, name) for name in _MEASURED})
+        return replace(cell, state="finished", recorded=True, **vars(kept.measured))
 
     def updated(self, cells: Sequence[Filled]) -> Record:
         """With what the runs at hand measured in place of what is kept of them."""
@@ -72,11 +60,11 @@ class Record(BaseModel):
         return Record(data=self.data, cells=dict(sorted((self.cells | new).items())))
 
     def _kept(self, cell: Filled) -> Kept:
-        measured = {name: getattr(cell, name) for name in _MEASURED}
+        measured = Measured(**{field.name: getattr(cell, field.name) for field in fields(Measured)})
         before = self.cells.get(cell.cell.run)
         if before and cell.milliseconds is None:  # not timed this time
-            measured["milliseconds"] = before.milliseconds
-        return Kept(asked=_asked(cell), **measured)
+            measured = replace(measured, milliseconds=before.measured.milliseconds)
+        return Kept(asked=_asked(cell), measured=measured)
 
     def encoded(self) -> bytes:
         """For the file."""
