@@ -93,7 +93,8 @@ def read(path: Path, data: str) -> Record:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
     except ValidationError as error:
         fault = error.errors()[0]
-        raise DataError(f"{path} is no record of a board: {'.'.join(map(str, fault['loc']))} {fault['msg']}") from error
+        where = ".".join(map(str, fault["loc"])) or "it"
+        raise DataError(f"{path} is no record of a board: {where}: {fault['msg']}") from error
     if record.data != data:
         raise DataError(f"{path} was measured on another table ({record.data[:12]}) than this one ({data[:12]})")
     return record
