@@ -34,6 +34,8 @@ def test_folds_are_trained_scored_summed_up_and_kept(patterns_path, tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["fold"] for row in rows] == ["0", "1"]
     assert sum(int(row["n"]) for row in rows) == 141
+    told = " ".join(f"--fold {row['run']}" for row in rows)
+    assert f": mien data clean {patterns_path} {told} -o clean.parquet\n" in first.stderr  # on one line, to be copied
     again = runner.invoke(app, ask)
     assert again.stdout == first.stdout
     assert "fold 1, 2 of 2" not in again.stderr

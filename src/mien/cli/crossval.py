@@ -70,7 +70,8 @@ def crossval(
     _print_summary(rows, mark.partition(":")[0])
     if specs[0].data.protocol == "kfold":
         own_folds = " ".join(f"--fold {path}" for path in dict.fromkeys(row.run for row in rows))
-        console.print(f"labels that the folds contradict: mien data clean {data} {own_folds} -o clean.parquet")
+        command = f"mien data clean {data} {own_folds} -o clean.parquet"
+        console.print(f"labels that the folds contradict: {command}", highlight=False, soft_wrap=True)
     print(folder / "folds.csv")
 
 
