@@ -50,8 +50,10 @@ def test_a_run_at_hand_replaces_what_is_kept_of_it(tmp_path):
     better = measured(first, validation=replace(SCORE, top1=0.55), milliseconds=2.5)
     assert kept.filling([better]) == [better]
     assert kept.updated([better]).filling([first])[0].validation == better.validation
-    untimed = kept.updated([replace(better, milliseconds=None)]).filling([first])[0]
-    assert (untimed.validation, untimed.milliseconds) == (better.validation, 1.5)
+    same = kept.updated([measured(first, milliseconds=None)]).filling([first])[0]
+    assert same.milliseconds == 1.5
+    other = kept.updated([replace(better, milliseconds=None)]).filling([first])[0]
+    assert (other.validation, other.milliseconds) == (better.validation, None)
 
 
 def test_a_cell_that_asks_for_something_else_by_now_is_not_filled(tmp_path):

@@ -91,6 +91,10 @@ def test_a_shipped_model_teaches_what_its_file_answers():
 def test_teachers_that_do_not_fit_are_refused(teacher, patterns, tmp_path):
     with pytest.raises(TrainingError, match="neither a finished run nor a model"):
         teachers(spec(distillation={"teachers": [str(tmp_path)]}), patterns)
+    (tmp_path / "recipe.yaml").write_text(recipe.dump(recipe.load("pca")))
+    (tmp_path / "run.json").write_text('{"state": "finished", "labels": {}}')
+    with pytest.raises(RecipeError, match="classical pipeline"):
+        teachers(spec(distillation={"teachers": [str(tmp_path)]}), patterns)
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     with pytest.raises(ModelError, match=r"bad\.onnx"):
         teachers(spec(distillation={"teachers": [str(tmp_path / "bad.onnx")]}), patterns)

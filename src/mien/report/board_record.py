@@ -62,7 +62,8 @@ class Record(BaseModel):
     def _kept(self, cell: Filled) -> Kept:
         measured = Measured(**{field.name: getattr(cell, field.name) for field in fields(Measured)})
         before = self.cells.get(cell.cell.run)
-        if before and cell.milliseconds is None:  # not timed this time
+        if before and cell.milliseconds is None and before.measured.validation == cell.validation:
+            # The same run, not timed this time.
             measured = replace(measured, milliseconds=before.measured.milliseconds)
         return Kept(asked=_asked(cell), measured=measured)
 

@@ -34,6 +34,7 @@ class Teachers:
     Raises:
         TrainingError: a teacher is neither a finished run nor a model with a network in it, sees other pictures than
             the student, or has none of its heads.
+        RecipeError: a teacher is a classical run.
         ModelError: a teacher's model file is damaged.
     """
 
@@ -96,5 +97,6 @@ def _taught(name: str) -> tuple[Classifier, Recipe, dict[str, tuple[str, ...]]]:
             f"distillation: {name} is neither a finished run nor a model, installed"
             f" ({', '.join(models.installed())}) or a file: train the teacher first"
         )
+    recipe = recipes.load_network(run.recipe)  # first: a classical run has no weights to restore
     labels = {label_set: tuple(own) for label_set, own in state["labels"].items()}
-    return networks.restore(run), recipes.load_network(run.recipe), labels
+    return networks.restore(run), recipe, labels
