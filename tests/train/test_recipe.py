@@ -62,7 +62,6 @@ def test_all_faults_are_reported_at_once_with_the_nearest_key():
         ("network: {kind: timm, name: a, weights: {hub: a, run: b}}", "hub and run"),
         ("network: {kind: torchvision, name: a, weights: {hub: a}}", "for kind: timm"),
         ("network: {weights: {hub: resnet50}}", "not from hub"),
-        ("network: {weights: {model: default}}", "must be fixed"),
     ],
 )
 def test_impossible_values_are_refused(change, message):

@@ -13,7 +13,7 @@ BASE = """
 name: n
 description: for tests
 heads: [{label_set: fer2013}]
-stages: [{epochs: 1, learning_rate: 0.1, batch_norm: fixed}]
+stages: [{epochs: 1, learning_rate: 0.1}]
 network: {kind: timm, name: resnet18}
 """
 SEVEN = {"fer2013": LABEL_SETS["fer2013"]}
@@ -163,8 +163,7 @@ def test_a_deeper_network_starts_as_the_shallower_run_it_grows_from(patterns, tm
 def from_file(name: str, *changes: str):
     """The network of a shipped model, started from its file."""
     labels = {name: LABEL_SETS[name] for name in ("ferplus", "fer2013")}
-    fixed = [f"stages.{number}.batch_norm=fixed" for number in range(len(recipe.load_network(name).stages))]
-    spec = recipe.load_network(name, [f"network.weights={{model: {name}}}", *fixed, *changes])
+    spec = recipe.load_network(name, [f"network.weights={{model: {name}}}", *changes])
     network = build(spec, {name: len(set_labels) for name, set_labels in labels.items()})
     loaded = weights.start(network, spec, labels)
     assert loaded is not None

@@ -31,7 +31,7 @@ class Weights(Part):
     """A run folder of mien: its best weights, and its classifier where the labels are the same. A ``residual`` network
     with more blocks a stage than the run's takes those it has; the others start as their shortcut."""
     model: str | None = None
-    """A model of mien by name or path, of any precision; batch norm is folded in there, so it must stay ``fixed``."""
+    """A model of mien by name or path, of any precision; its batch norm, folded on export, is restored."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Weights:

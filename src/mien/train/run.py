@@ -22,7 +22,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mien.data.table import Table
 from mien.errors import TrainingError
-from mien.train import devices, faces, identity, networks, optimize, scoring, tensorboard, weights
+from mien.train import devices, faces, identity, networks, optimize, scoring, tensorboard, unfolding, weights
 from mien.train.augmentation import augment, mixup
 from mien.train.distillation import Teachers
 from mien.train.folder import RunFolder
@@ -139,6 +139,8 @@ class _Run:
             self.say(f"starts with {self.started}")
         self.layout = devices.memory_layout(self.network)
         self.network = self.network.to(self.device, memory_format=self.layout)  # pyright: ignore[reportCallIssue]
+        if self.started and self.recipe.network.weights and self.recipe.network.weights.model:
+            unfolding.restore_batch_norm(self.network, self.train_faces.pixels, self.device)
         self.average = (
             AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(self.recipe.ema), use_buffers=True)
             if self.recipe.ema

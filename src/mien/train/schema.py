@@ -185,7 +185,6 @@ class Recipe(_Part):
         names = [head.label_set for head in self.heads]
         if len(set(names)) != len(names):
             raise ValueError(f"heads: each label set once, not {', '.join(names)}")
-        folded = self.network.weights is not None and self.network.weights.model is not None
         one_size = isinstance(self.network, Attentional)
         for number, stage in enumerate(self.stages):
             crop, changes = stage.augmentation.crop, stage.augmentation
@@ -195,8 +194,6 @@ class Recipe(_Part):
                 raise ValueError(f"stages.{number}.augmentation.crop ({crop}) is larger than data.size")
             if self.data.color == "grey" and (changes.hue or changes.saturation):
                 raise ValueError(f"stages.{number}.augmentation: hue and saturation need data.color: rgb")
-            if folded and stage.batch_norm != "fixed":
-                raise ValueError(f"stages.{number}.batch_norm must be fixed where network.weights.model is given")
         return self
 
     def for_labels(self, own: str) -> Recipe:

@@ -14,16 +14,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from mien import models
 from mien.download import cache_folder, is_offline
 from mien.errors import TrainingError, require
-from mien.models.card import detach
-from mien.train import networks
+from mien.train import networks, unfolding
 from mien.train import recipe as recipes
 from mien.train.folder import RunFolder
 from mien.train.network_schema import Backbone, Residual, Weights
@@ -164,7 +161,8 @@ def _read(
     if spec.run:
         return f"run {spec.run}", _from_run(RunFolder(spec.run), labels)
     assert spec.model is not None
-    return f"model {spec.model}", _from_model(spec.model, labels, network, seed)
+    state, theirs = unfolding.read(spec.model, network, seed)
+    return f"model {spec.model}", _without_other_heads(state, theirs, labels)
 
 
 def _backbone_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -252,71 +250,3 @@ def _deepened(state: dict[str, Tensor], run: RunFolder, deep: Residual) -> tuple
     backbone = {name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")}
     rest = {name: value for name, value in state.items() if not name.startswith("backbone.")}
     return rest | _backbone_names(deepened(backbone, shallow, deep)), added_blocks(shallow, deep)
-
-
-def _from_model(name: str, labels: Mapping[str, tuple[str, ...]], network: Classifier, seed: int) -> dict[str, Tensor]:
-    """A model file has batch norm folded into the convolutions: what was folded becomes batch norm's bias."""
-    onnx = require("onnx", "train")
-    path = models.find(name)
-    graph_bytes, card = detach(path.read_bytes(), where=str(path))
-    graph = onnx.load_from_string(graph_bytes).graph
-    values = _constants(graph, np.random.default_rng(seed))
-    state: dict[str, Tensor] = {}
-    norms = _norm_of(network)
-    for node in graph.node:
-        if node.op_type not in {"Conv", "Gemm"} or not node.input[1].startswith("network."):
-            continue
-        place = node.input[1].removeprefix("network.").partition(".weight")[0]
-        numbers = [torch.from_numpy(values[key]) for key in node.input[1:]]
-        state[f"{place}.weight"] = numbers[0]
-        if place in norms:
-            bias = numbers[1] if len(numbers) > 1 else torch.zeros(len(numbers[0]))
-            state |= _identity_norm(*norms[place], bias=bias)
-        elif len(numbers) > 1:
-            state[f"{place}.bias"] = numbers[1]
-    theirs = {output.label_set: output.labels for output in card.outputs.values()}
-    return _without_other_heads(state, theirs, labels)
-
-
-def _constants(graph: Any, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Every float number that an ONNX graph holds, by name and as 32 bit, those of 16 and 8 bit opened.
-
-    An 8-bit number stands for all within half a step of it, and one of these is drawn. In the middle of its step it
-    would stay there: what a short training adds to one weight is less than half a step, so a later export in 8 bit
-    would round away nearly all that was learned. Of weights spread over their steps some cross an edge at every
-    change, as many more as the change is larger, and together they keep it.
-    """
-    numpy_helper = require("onnx.numpy_helper", "train")
-    held = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
-    opened = {}
-    for node in graph.node:
-        if node.op_type not in {"Cast", "DequantizeLinear"} or node.input[0] not in held:
-            continue
-        value, *scaling = (held[name] for name in node.input)
-        if scaling:  # per channel along the first axis, or one for all
-            scale, zero = (item.reshape(-1, *[1] * (value.ndim - 1)) for item in scaling)
-            value = (value.astype(np.int64) - zero + rng.uniform(-0.5, 0.5, value.shape)) * scale
-        opened[node.output[0]] = value
-    return {name: value.astype(np.float32) for name, value in (held | opened).items()}
-
-
-def _norm_of(network: nn.Module) -> dict[str, tuple[str, _BatchNorm]]:
-    """Name of each convolution without bias to the batch norm that follows it, by name and itself."""
-    found: dict[str, tuple[str, _BatchNorm]] = {}
-    last = None
-    for name, module in network.named_modules():
-        if isinstance(module, nn.Conv2d):
-            last = name if module.bias is None else None
-        elif isinstance(module, _BatchNorm) and last:
-            found[last], last = (name, module), None
-    return found
-
-
-def _identity_norm(name: str, norm: _BatchNorm, bias: Tensor) -> dict[str, Tensor]:
-    """A batch norm whose running statistics change nothing, so that it only adds the bias."""
-    return {
-        f"{name}.weight": torch.full_like(bias, (1 + norm.eps) ** 0.5),
-        f"{name}.bias": bias,
-        f"{name}.running_mean": torch.zeros_like(bias),
-        f"{name}.running_var": torch.ones_like(bias),
-    }
