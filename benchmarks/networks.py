@@ -1,10 +1,13 @@
-"""How long networks take for a face before anybody trains them: milliseconds on one thread, at 32 and at 8 bit.
+"""Networks of one recipe against each other: validation accuracy, and milliseconds a face of their 8-bit files.
 
-    python benchmarks/networks.py [--rounds 30] [--record benchmarks/networks.json]
+    python benchmarks/networks.py fer2013.parquet [--jobs 1] [--seeds 1] [--names fast,...]
+    python benchmarks/networks.py --time [--rounds 30]      # beside nothing else
+    python benchmarks/networks.py --table                   # prints what benchmarks/networks.json holds
 
-Every candidate has random weights (time does not depend on them), two heads, and goes through the same export as a
-trained network. All take turns within a round, so that a machine whose speed drifts slows all alike; figures are
-medians over the rounds, and the last column is the time against the first candidate's at 32 bit, the network of `fast`.
+Each network takes the place of the recipe ``ablation``'s, for 15 epochs; benchmarks/trials.py says how runs are trained
+and recorded, in runs/networks. A network's time does not depend on its weights: those that are timed are random, go
+through the same export as a trained one and take turns within a round, so that a machine whose speed drifts slows all
+alike; milliseconds are medians over the rounds on one thread.
 """
 
 from __future__ import annotations
@@ -19,42 +22,59 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
+import trials
 from torch.utils.flop_counter import FlopCounterMode
 
 from mien.evaluate.calibration import Calibration
 from mien.export import graph, quantise
 from mien.train import devices, networks, recipe
 
+RECORD = Path(__file__).with_suffix(".json")
+RUNS = Path("runs/networks")
 HEADS = {"ferplus": 8, "fer2013": 7}
-CANDIDATES = {
-    "residual 16-48-96-176 (fast)": "{stem: [16], widths: [48, 96, 176], depths: [2, 2, 2]}",
-    "residual 40-80-160": "{widths: [40, 80, 160], depths: [2, 2, 2]}",
-    "residual 24-48-96": "{widths: [24, 48, 96], depths: [2, 2, 2]}",
-    "residual 32-64-128, one block": "{widths: [32, 64, 128], depths: [1, 1, 1]}",
-    "residual 16-64-128-256": "{stem: [16], widths: [64, 128, 256], depths: [2, 2, 2]}",
-    "residual 32-80-160-304": "{stem: [32], widths: [80, 160, 304], depths: [2, 2, 2]}",
-    "residual 32-64-128-256, 3 blocks": "{stem: [32], widths: [64, 128, 256], depths: [3, 3, 3]}",
-    "residual 16-48-96-176-320, four stages": "{stem: [16], widths: [48, 96, 176, 320], depths: [2, 2, 2, 2]}",
-    "residual 16-48-96-176, squeeze-excite": "{stem: [16], widths: [48, 96, 176], depths: [2, 2, 2], attention: se}",
-    "residual 16-48-96-176, eca": "{stem: [16], widths: [48, 96, 176], depths: [2, 2, 2], attention: eca}",
-    "mobileone_s0": "{kind: timm, name: mobileone_s0}",
-    "mobilenetv3_small_100": "{kind: timm, name: mobilenetv3_small_100}",
-    "repvgg_a0": "{kind: timm, name: repvgg_a0}",
-    "resnet18": "{kind: timm, name: resnet18}",
-    "resnet18, small stem": "{kind: timm, name: resnet18, stem: small}",
-}
-RECIPE = """
-name: candidate
-description: of benchmarks/networks.py
-heads: [{{label_set: ferplus}}, {{label_set: fer2013}}]
-network: {network}
-stages: [{{epochs: 1, learning_rate: 0.1}}]
-"""
 
 
-def build(network: str) -> tuple[dict[str, Any], dict[str, onnxruntime.InferenceSession]]:
+def candidate(name: str, says: str, network: str) -> trials.Trial:
+    """A trial of a network, given as YAML."""
+    return trials.Trial(name, says, (f"network={network}", "stages.0.epochs=15"))
+
+
+CANDIDATES = (
+    candidate("small", "residual 24-48-96", "{widths: [24, 48, 96], depths: [2, 2, 2]}"),
+    candidate("middle", "residual 40-80-160", "{widths: [40, 80, 160], depths: [2, 2, 2]}"),
+    candidate(
+        "fast", "residual 16-48-96-176, the shipped fast's", "{stem: [16], widths: [48, 96, 176], depths: [2, 2, 2]}"
+    ),
+    candidate(
+        "fast-se", "the same, squeeze-excite", "{stem: [16], widths: [48, 96, 176], depths: [2, 2, 2], attention: se}"
+    ),
+    candidate(
+        "fast-eca",
+        "the same, efficient channel attention",
+        "{stem: [16], widths: [48, 96, 176], depths: [2, 2, 2], attention: eca}",
+    ),
+    candidate(
+        "default",
+        "residual 16-48-96-176, three blocks a stage, the shipped default's",
+        "{stem: [16], widths: [48, 96, 176], depths: [3, 3, 3], drop_path: 0.1}",
+    ),
+    candidate(
+        "vgg", "VGG 32-64-128, two convolutions a group", "{kind: vgg, widths: [32, 64, 128], depths: [2, 2, 2]}"
+    ),
+    candidate("separable", "separable convolutions", "{kind: separable}"),
+    candidate("mobileone", "MobileOne-S0", "{kind: timm, name: mobileone_s0}"),
+    candidate("mobilenet", "MobileNetV3-small", "{kind: timm, name: mobilenetv3_small_100}"),
+    candidate("efficientnet", "EfficientNet-lite0", "{kind: timm, name: efficientnet_lite0}"),
+    candidate("repvgg", "RepVGG-A0", "{kind: timm, name: repvgg_a0}"),
+    candidate("convnext", "ConvNeXt-atto", "{kind: timm, name: convnext_atto}"),
+    candidate("fastvit", "FastViT-T8", "{kind: timm, name: fastvit_t8}"),
+    candidate("resnet18", "ResNet18", "{kind: timm, name: resnet18}"),
+)
+
+
+def build(trial: trials.Trial) -> tuple[dict[str, Any], dict[str, onnxruntime.InferenceSession]]:
     """What is known of a candidate, and its sessions by precision."""
-    spec = recipe.parse(RECIPE.format(network=network))
+    spec = recipe.load(trials.RECIPE, trial.changes)
     torch.manual_seed(0)
     made = networks.build(spec, HEADS).eval()
     with FlopCounterMode(display=False) as flops, torch.no_grad():
@@ -88,37 +108,58 @@ def milliseconds(session: onnxruntime.InferenceSession, faces: np.ndarray, calls
     return 1000 * (time.perf_counter() - start) / calls
 
 
-def main() -> None:
-    """Build all, let them take turns, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--record", type=Path)
-    asked = parser.parse_args()
-    built = {name: build(network) for name, network in CANDIDATES.items()}
+def timed(rounds: int) -> dict[str, Any]:
+    """Every candidate built, and its milliseconds: what the record says of networks before anybody trains them."""
+    built = {trial.name: build(trial) for trial in CANDIDATES}
     face = np.random.default_rng(1).integers(0, 256, (1, 48, 48, 3), np.uint8)
     taken: dict[tuple[str, str], list[float]] = {}
-    for number in range(asked.rounds + 1):
+    for number in range(rounds + 1):
         for name, (_, sessions) in built.items():
             for precision, session in sessions.items():
                 spent = milliseconds(session, face)
                 if number:  # the first round warms up
                     taken.setdefault((name, precision), []).append(spent)
-    first = statistics.median(taken[next(iter(CANDIDATES)), "fp32"])
-    print("| network | parameters | GMAC | fp32: MB, ms | int8: MB, ms | int8 against the first at fp32 |")
-    print("|---|---|---|---|---|---|")
     for name, (facts, sessions) in built.items():
         facts["milliseconds"] = {p: round(statistics.median(taken[name, p]), 3) for p in sessions}
-        cells = [f"{facts['megabytes'][p]}, {facts['milliseconds'][p]:.2f}" for p in sessions]
-        ratio = facts["milliseconds"]["int8"] / first
-        size = f"{facts['parameters'] / 1e6:.2f} M | {facts['gmac']:.3f}"
-        print(f"| {name} | {size} | {cells[0]} | {cells[1]} | {ratio:.2f} |")
-    if asked.record:
-        found = {
-            "processor": devices.processor(),
-            "rounds": asked.rounds,
-            "networks": {n: f for n, (f, _) in built.items()},
-        }
-        asked.record.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return {"processor": devices.processor(), "rounds": rounds, "networks": {n: f for n, (f, _) in built.items()}}
+
+
+def table(recorded: dict[str, Any]) -> str:
+    """The Markdown table, quickest file first; networks that were not run say so."""
+    lines = ["| | parameters, M | GMAC | MB, 8 bit | ms a face | original labels, % | FER+, % |", "|---|" + 6 * "---|"]
+    of = recorded["networks"]
+    for trial in sorted(CANDIDATES, key=lambda trial: of[trial.name]["milliseconds"]["int8"]):
+        facts = of[trial.name]
+        size = f"{facts['parameters'] / 1e6:.2f} | {facts['gmac']:.3f} | {facts['megabytes']['int8']}"
+        figures = " | ".join(trials.cells(recorded["trained"].get(trial.name, {})))
+        lines.append(f"| {trial.name}: {trial.says} | {size} | {facts['milliseconds']['int8']:.2f} | {figures} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Time the networks, train what is missing, keep the record, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="?", type=Path)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--seeds", default="1")
+    parser.add_argument("--names", default=",".join(trial.name for trial in CANDIDATES))
+    parser.add_argument("--time", action="store_true")
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--table", action="store_true")
+    asked = parser.parse_args()
+    recorded = json.loads(RECORD.read_text(encoding="utf-8"))
+    if asked.time:
+        recorded |= timed(asked.rounds)
+        RECORD.write_text(json.dumps(recorded, indent=2) + "\n", encoding="utf-8")
+    if asked.time or asked.table:
+        print(table(recorded))
+        return
+    if asked.data is None:
+        parser.error("name the data table: fer2013.parquet, from mien data import fer2013")
+    chosen = [trial for trial in CANDIDATES if trial.name in asked.names.split(",")]
+    wanted = trials.missing(chosen, asked.seeds.split(","), asked.data, RECORD, "trained")
+    for trial, seed, found in trials.run(wanted, asked.data, RUNS, asked.jobs):
+        print(table(trials.add(RECORD, "trained", trial, seed, found)), flush=True)
 
 
 if __name__ == "__main__":

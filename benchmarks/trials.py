@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import statistics
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -52,9 +53,16 @@ def train(trial: Trial, seed: int, data: Path, folder: Path) -> dict[str, Any]:
     return figures | {"epoch": int(best["epoch"]), "environment": place.read_state()["environment"]}
 
 
-def missing(trials: Sequence[Trial], seeds: Sequence[str], recorded: dict[str, Any]) -> list[tuple[Trial, str]]:
-    """The trials and seeds that a record, by name and seed, lacks."""
-    return [(trial, seed) for seed in seeds for trial in trials if seed not in recorded.get(trial.name, {})]
+def missing(
+    trials: Sequence[Trial], seeds: Sequence[str], data: Path, record: Path, part: str
+) -> list[tuple[Trial, str]]:
+    """The trials and seeds that a part of a record lacks; ends the program where the record is of another table."""
+    from mien.data import table as tables
+
+    recorded = json.loads(record.read_text(encoding="utf-8"))
+    if (fingerprint := tables.read(data).fingerprint) != recorded["data"]:
+        sys.exit(f"the runs in {record} are of the table {recorded['data']}, not of {fingerprint}")
+    return [(trial, seed) for seed in seeds for trial in trials if seed not in recorded[part].get(trial.name, {})]
 
 
 def run(
