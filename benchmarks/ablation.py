@@ -1,6 +1,6 @@
 """What each ingredient brings on FER2013, one change at a time from the recipe ``ablation``, on validation alone.
 
-    python benchmarks/ablation.py fer2013.parquet [--jobs 1] [--seeds 1,2,3] [--rows base,...]
+    python benchmarks/ablation.py fer2013.parquet [--jobs 1] [--seeds 1,2,3] [--names base,...]
     python benchmarks/ablation.py fer2013.parquet --cost     # what a step of each row costs, beside nothing else
     python benchmarks/ablation.py --table                    # prints what benchmarks/ablation.json holds
 
@@ -12,7 +12,6 @@ that many at once.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import subprocess
@@ -101,13 +100,8 @@ def table(recorded: dict[str, Any]) -> str:
 
 def main() -> None:
     """Train what is missing, keep the record, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="?", type=Path)
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--seeds", default="1,2,3")
-    parser.add_argument("--rows", default=",".join(row.name for row in ROWS))
+    parser = trials.parser(__doc__, ROWS, "1,2,3")
     parser.add_argument("--cost", action="store_true")
-    parser.add_argument("--table", action="store_true")
     asked = parser.parse_args()
     recorded = json.loads(RECORD.read_text(encoding="utf-8"))
     if asked.table:
@@ -121,7 +115,7 @@ def main() -> None:
         RECORD.write_text(json.dumps(recorded, indent=2) + "\n", encoding="utf-8")
         print(table(recorded))
         return
-    rows = [row for row in ROWS if row.name in asked.rows.split(",")]
+    rows = [row for row in ROWS if row.name in asked.names.split(",")]
     wanted = trials.missing(rows, asked.seeds.split(","), asked.data, RECORD, "rows")
     if any(row.name == "errors" for row, _ in wanted):
         folds = ("crossval", trials.RECIPE, "--data", str(asked.data), *FOLDED, "--out", str(FOLDS))

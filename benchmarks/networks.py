@@ -12,7 +12,6 @@ alike; milliseconds are medians over the rounds on one thread.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
@@ -138,14 +137,9 @@ def table(recorded: dict[str, Any]) -> str:
 
 def main() -> None:
     """Time the networks, train what is missing, keep the record, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="?", type=Path)
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--seeds", default="1")
-    parser.add_argument("--names", default=",".join(trial.name for trial in CANDIDATES))
+    parser = trials.parser(__doc__, CANDIDATES, "1")
     parser.add_argument("--time", action="store_true")
     parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--table", action="store_true")
     asked = parser.parse_args()
     recorded = json.loads(RECORD.read_text(encoding="utf-8"))
     if asked.time:

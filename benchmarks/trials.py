@@ -7,6 +7,7 @@ n = 3,199) at the epoch that validation chose; the test split is never read.
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import statistics
@@ -35,6 +36,17 @@ class Trial:
         from mien.data import table as tables
 
         return tables.read(data)
+
+
+def parser(words: str | None, trials: Sequence[Trial], seeds: str) -> argparse.ArgumentParser:
+    """The options that all comparisons have: data, --jobs, --seeds, --names, --table."""
+    made = argparse.ArgumentParser(description=words, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("data", nargs="?", type=Path)
+    made.add_argument("--jobs", type=int, default=1)
+    made.add_argument("--seeds", default=seeds)
+    made.add_argument("--names", default=",".join(trial.name for trial in trials))
+    made.add_argument("--table", action="store_true")
+    return made
 
 
 def train(trial: Trial, seed: int, data: Path, folder: Path) -> dict[str, Any]:
