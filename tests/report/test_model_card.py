@@ -45,6 +45,12 @@ def test_rebuilding_begins_with_the_runs_that_the_recipe_starts_from_or_learns_f
     assert lines == ["mien train fast", "mien train deep", "mien train wide", "mien train default"]
 
 
+def test_a_file_of_another_name_than_its_recipe_is_rebuilt_under_that_name(sources):
+    model = copy(sources.model)
+    model.card = replace(model.card, name="mine")
+    assert "--name mine -o mine.onnx" in model_card.page(replace(sources, model=model))
+
+
 def test_copied_test_faces_are_left_out_of_the_deduplicated_row(sources):
     line = next(line for line in model_card.page(sources).splitlines() if "test, fer2013, deduplicated" in line)
     scores = next(s for s in sources.answers["test"].scores if s.label_set == "fer2013")

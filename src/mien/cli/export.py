@@ -51,6 +51,9 @@ def export(
         bool,
         typer.Option("--reduce-range/--full-range", help="int8: 7-bit weights, alike on every processor."),
     ] = True,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Of the model, for its card. [default: the recipe's]")
+    ] = None,
     version: Annotated[str, typer.Option("--version", help="Of the model, for its card.")] = "1",
     licence: Annotated[str, typer.Option("--licence", help="Of the weights, an SPDX name.")] = "Apache-2.0",
     data_terms: Annotated[
@@ -66,7 +69,7 @@ def export(
     if crop is not None and views != Look.ten_crop:
         raise ExportError("--crop is the size of the windows of --views ten-crop: leave it out, or add that")
     folder = RunFolder(run)
-    terms = package.Terms(version, licence, data_terms)
+    terms = package.Terms(name, version, licence, data_terms)
     options = package.Options(views.value, crop, precision.value, calibration_faces, reduce_range)
     model = package.package(folder, table.read(data), out or folder.model, terms, options)
     for line in _told(model.card.training["export"]):

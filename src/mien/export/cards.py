@@ -39,14 +39,16 @@ _FER2013_TERMS = (
 
 @dataclass(frozen=True)
 class Terms:
-    """What the card says of the law.
+    """What the maker of a file says in its card.
 
     Attributes:
+        name: of the model; None takes the recipe's.
         version: of the model.
         licence: of the weights, as an SPDX name.
         data_terms: of the data they were trained on; None takes FER2013's for FER2013, else asks to ask.
     """
 
+    name: str | None = None
     version: str = "1"
     licence: str = "Apache-2.0"
     data_terms: str | None = None
@@ -60,7 +62,7 @@ def describe(
     Args:
         recipe: it was trained with.
         table: it was trained on, before the recipe's protocol.
-        terms: version and licence.
+        terms: name, version and licence.
         outputs: of the graph, in order.
         training: what the run and the export say of how it came about.
     """
@@ -68,7 +70,7 @@ def describe(
     picture = decode((resources.files("mien.export") / "golden.png").read_bytes())
     golden = np.ascontiguousarray(resize(picture, size, size))
     return Card(
-        name=recipe.name,
+        name=terms.name or recipe.name,
         version=terms.version,
         outputs=outputs,
         height=size,

@@ -194,6 +194,7 @@ def _commands(card: Card) -> Iterator[str]:
     made = card.training.get("export", {})
     told = {key: made.get(key) for key in ("precision", "views")}
     options = "".join(f" --{key} {value}" for key, value in told.items() if value not in {None, "fp32", "single"})
+    options += f" --name {card.name}" if card.name != recipe else ""
     for folder in _earlier_runs(card.recipe):
         yield f"mien train {PurePath(folder).name} --data {data}.parquet --out {folder}"
     yield f"mien train {recipe} --data {data}.parquet --out runs/{recipe}"

@@ -75,7 +75,7 @@ def test_without_a_search_there_is_one_candidate():
         ("search={standardise: [3]}", "leads to no value"),
         ("search={stages: [3]}", "try values of features, standardise, reduce, classifier"),
         ("search={classifier.svm.C: []}", "at least 1"),
-        ("features={kind: network}", "exactly one of run, timm, torchvision, not none"),
+        ("features={kind: network}", "exactly one of run, model, timm, torchvision, not none"),
         ("features={kind: network, run: a, timm: b}", "not run and timm"),
         ("features={kind: network, run: a, weights: b}", "a run has its own"),
         ("kind=neural", "kind must be classical"),

@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch import nn
 
-from mien.errors import RecipeError, TrainingError
-from mien.train import networks
+from mien.errors import ModelError, RecipeError, TrainingError
+from mien.train import networks, weights
 from mien.train import recipe as recipes
 from mien.train.classical import network_features, run
 from mien.train.classical.schema import ClassicalRecipe, NetworkFeatures
@@ -80,6 +80,21 @@ def test_nothing_of_it_learns(tmp_path):
     assert not module.training
     assert not any(weight.requires_grad for weight in module.parameters())
     assert not module(torch.rand(1, 1, 32, 32)).requires_grad
+
+
+def test_the_heads_of_a_model_on_its_features_are_the_model():
+    network, _, _ = weights.of_model("fast")
+    heads = network.heads
+    faces = pictures(5, 48)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(faces)[:, None].float() / 255)["ferplus"]
+        features = network_features.build(NetworkFeatures(kind="network", model="fast"))(faces)
+        assert torch.allclose(heads["ferplus"](torch.from_numpy(features)), expected, atol=1e-4)
+
+
+def test_what_is_no_model_says_so():
+    with pytest.raises(ModelError, match="no model 'nowhere'"):
+        network_features.build(NetworkFeatures(kind="network", model="nowhere"))
 
 
 def test_what_is_no_run_says_so(tmp_path):

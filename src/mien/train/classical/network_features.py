@@ -1,8 +1,8 @@
 """Features from a network: what it has in front of its classifier, for classifiers of another kind.
 
 Nour et al. 2020 take AlexNet, VGG16 and ResNet as they were trained on ImageNet and fit a support vector machine to
-what comes out before their last layer. Here the network is a run's, with the weights that validation liked best, or a
-backbone of timm or torchvision with weights by name or from a file. Nothing of it learns.
+what comes out before their last layer. Here the network is a run's, with the weights that validation liked best, a
+model file's, or a backbone of timm or torchvision with weights by name or from a file. Nothing of it learns.
 
 Owns which weights a recipe means, and the module that turns pixels into features, which the exporter puts in front of
 the fitted classifier. Refuses to build backbones and to read weights itself: :mod:`mien.train.networks` and
@@ -62,7 +62,9 @@ def module(spec: NetworkFeatures) -> FeatureNetwork:
 
     Raises:
         RecipeError: there is no such backbone, or it does not take pictures of this size.
-        TrainingError: the run has no weights, or the weights cannot be had, read, or do not fit the backbone.
+        TrainingError: the run has no weights, the model holds no network, or the weights cannot be had, read, or do
+            not fit the backbone.
+        ModelError: there is no such model, or its file is damaged.
     """
     if spec.run is not None:
         folder = RunFolder(spec.run)
@@ -72,8 +74,11 @@ def module(spec: NetworkFeatures) -> FeatureNetwork:
             )
         data = recipes.load_network(folder.recipe).data
         return FeatureNetwork(networks.restore(folder), data.size, data.channels)
+    if spec.model is not None:
+        network, recipe, _ = weights.of_model(spec.model)
+        return FeatureNetwork(network, recipe.data.size, recipe.data.channels)
     kind, name = ("timm", spec.timm) if spec.timm is not None else ("torchvision", spec.torchvision)
-    assert name is not None  # the schema asks for one of the three
+    assert name is not None  # the schema asks for one of the four
     recipe = _recipe(spec, kind, name)
     network = networks.build(recipe, {"features": 1})
     weights.start(network, recipe, {})
@@ -89,6 +94,7 @@ def build(spec: NetworkFeatures) -> Callable[[NDArray[np.uint8]], NDArray[np.flo
     Raises:
         RecipeError: as :func:`module`.
         TrainingError: as :func:`module`.
+        ModelError: as :func:`module`.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = module(spec).to(device)

@@ -60,6 +60,8 @@ class NetworkFeatures(_Part):
     kind: Literal["network"]
     run: str | None = None
     """A run folder of mien: its best weights."""
+    model: str | None = None
+    """A model of mien, by name or path."""
     timm: str | None = None
     """A backbone as timm spells it."""
     torchvision: str | None = None
@@ -68,15 +70,15 @@ class NetworkFeatures(_Part):
     """A local ``.safetensors`` or ``.pth`` in the library's naming, for a backbone by name; None: what the library
     downloads for that name."""
     size: Positive = 48
-    """Pixels a side that pictures are resized to for a backbone by name; a run knows its own."""
+    """Pixels a side that pictures are resized to for a backbone by name; a run and a model know their own."""
 
     @model_validator(mode="after")
     def _consistent(self) -> NetworkFeatures:
-        given = [name for name in ("run", "timm", "torchvision") if getattr(self, name) is not None]
+        given = [name for name in ("run", "model", "timm", "torchvision") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"say exactly one of run, timm, torchvision, not {' and '.join(given) or 'none'}")
-        if self.run is not None and self.weights is not None:
-            raise ValueError("weights is for a backbone by name: a run has its own")
+            raise ValueError(f"say exactly one of run, model, timm, torchvision, not {' and '.join(given) or 'none'}")
+        if self.weights is not None and given[0] in {"run", "model"}:
+            raise ValueError(f"weights is for a backbone by name: a {given[0]} has its own")
         return self
 
 
