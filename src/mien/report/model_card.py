@@ -207,7 +207,8 @@ def _earlier_runs(recipe: Mapping[str, Any]) -> list[str]:
     start = (recipe.get("network", {}).get("weights") or {}).get("run")
     teachers = (recipe.get("distillation") or {}).get("teachers", [])
     folders: list[str] = []
-    for folder in [*([start] if start else []), *(t for t in teachers if t not in models.installed())]:
+    runs = [t for t in teachers if t not in models.installed() and PurePath(t).suffix != ".onnx"]
+    for folder in [*([start] if start else []), *runs]:
         name = PurePath(folder).name
         own = recipes.load(name).model_dump(mode="json") if name in recipes.names() else {}
         folders += [*_earlier_runs(own), folder]
