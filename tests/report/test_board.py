@@ -1,11 +1,14 @@
 """The board's list, the cells that runs fill, and the two forms it is written in."""
 
+import io
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 import yaml
+from PIL import Image, ImageColor
 
 from mien.data import table as tables
 from mien.errors import DataError, RecipeError
@@ -260,6 +263,14 @@ def test_names_in_the_plot_cover_neither_each_other_nor_points():
         box = board_plot._free(200, 200, 60, 10, taken, inside)
         assert not any(board_plot._overlap(box, other) for other in taken)
         taken.append(box)
+
+
+def test_points_that_were_timed_earlier_are_hollow_and_the_legend_says_so():
+    point = board_plot.Point("a", "own", 1.0, 0.5, (0.4, 0.6))
+    solid, hollow = (board_plot.tradeoff([point, replace(point, earlier=e)], "x") for e in (False, True))
+    green = (np.array(Image.open(io.BytesIO(picture)).convert("RGB")) for picture in (solid, hollow))
+    inks = [(pixels == np.array(ImageColor.getrgb(board_plot.GREEN))).all(axis=2).sum() for pixels in green]
+    assert 0 < inks[1] < inks[0]
 
 
 def test_the_plots_are_pictures_and_the_same_for_the_same_points():

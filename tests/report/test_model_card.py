@@ -37,7 +37,8 @@ def test_the_page_states_what_the_predictions_give(sources):
 def test_rebuilding_begins_with_the_runs_that_the_recipe_starts_from_or_learns_from(sources):
     card = sources.model.card
     network = {**card.recipe["network"], "weights": {"run": "runs/deep"}}  # which itself starts from runs/fast
-    grown = {**card.recipe, "network": network, "distillation": {"teachers": ["runs/wide", "runs/fast", "fast", "a.onnx"]}}
+    teachers = ["runs/wide", "runs/fast", "fast", "a.onnx"]  # model files are not trained first
+    grown = {**card.recipe, "network": network, "distillation": {"teachers": teachers}}
     model = copy(sources.model)
     model.card = replace(card, recipe=grown)
     page = model_card.page(replace(sources, model=model))

@@ -111,7 +111,7 @@ def _write(
 
     out, html, plot = targets
     points = [
-        board_plot.Point(c.cell.run, c.kind, c.milliseconds, c.validation.top1, c.validation.interval)
+        board_plot.Point(c.cell.run, c.kind, c.milliseconds, c.validation.top1, c.validation.interval, c.recorded)
         for c in {c.path: c for c in reversed(cells)}.values()
         if c.milliseconds is not None and c.validation and not c.mark
     ]

@@ -38,17 +38,25 @@ _Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Point:
-    """One model: name, kind (a key of ``KINDS``), milliseconds, top-1 and its 95 % interval, both 0-1."""
+    """One model.
+
+    Attributes:
+        name, kind: the kind is a key of ``KINDS``.
+        milliseconds: a face.
+        top1, interval: 0-1; the interval is of 95 %.
+        earlier: it was timed at another time than the others, so its milliseconds compare with theirs only roughly.
+    """
 
     name: str
     kind: str
     milliseconds: float
     top1: float
     interval: tuple[float, float]
+    earlier: bool = False
 
 
 def tradeoff(points: Sequence[Point], ylabel: str) -> bytes:
-    """Accuracy against milliseconds a face, the latter in powers of ten, with interval bars.
+    """Accuracy against milliseconds a face, the latter in powers of ten, with interval bars; earlier points are hollow.
 
     Args:
         points: one or more.
@@ -60,12 +68,20 @@ def tradeoff(points: Sequence[Point], ylabel: str) -> bytes:
     figure = _figure(9.6, min(6.2 + 0.06 * len(points), 9.5))
     axes = figure.subplots()
     for kind, (says, colour, marker) in KINDS.items():
-        some = [p for p in points if p.kind == kind]
-        if some:
-            top1 = np.array([100 * p.top1 for p in some])
-            bars = np.abs(100 * np.array([p.interval for p in some]).T - top1)
-            style: Any = {"color": colour, "marker": marker, "ls": "none", "ms": 5.5, "elinewidth": 1.1}
-            axes.errorbar([p.milliseconds for p in some], top1, bars, label=says, **style)
+        for earlier in (False, True):
+            some = [p for p in points if (p.kind, p.earlier) == (kind, earlier)]
+            if some:
+                top1 = np.array([100 * p.top1 for p in some])
+                bars = np.abs(100 * np.array([p.interval for p in some]).T - top1)
+                style: Any = {"color": colour, "marker": marker, "ls": "none", "ms": 5.5, "elinewidth": 1.1}
+                hollow: Any = {"markerfacecolor": "white"} if earlier else {}
+                axes.errorbar([p.milliseconds for p in some], top1, bars, **style, **hollow)
+        if any(p.kind == kind for p in points):
+            axes.plot([], [], color=colour, marker=marker, ls="none", ms=5.5, label=says)
+    if any(p.earlier for p in points):
+        axes.plot(
+            [], [], color=INK, marker="o", mfc="white", ls="none", ms=5.5, label="hollow: timed at an earlier time"
+        )
     _axes_of_tradeoff(axes, points, ylabel)
     _name(axes, points)
     return png(figure)
@@ -130,7 +146,7 @@ def _axes_of_tradeoff(axes: Axes, points: Sequence[Point], ylabel: str) -> None:
         axes.spines[side].set_visible(False)
     axes.grid(color="#e3e3e3", lw=0.6)
     axes.set_axisbelow(True)
-    axes.figure.legend(loc="outside upper center", ncols=len(KINDS), frameon=False)  # type: ignore[union-attr]
+    axes.figure.legend(loc="outside upper center", ncols=len(KINDS) + 1, frameon=False)  # type: ignore[union-attr]
 
 
 def _name(axes: Axes, points: Sequence[Point]) -> None:
