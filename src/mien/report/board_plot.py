@@ -79,9 +79,7 @@ def tradeoff(points: Sequence[Point], ylabel: str) -> bytes:
         if any(p.kind == kind for p in points):
             axes.plot([], [], color=colour, marker=marker, ls="none", ms=5.5, label=says)
     if any(p.earlier for p in points):
-        axes.plot(
-            [], [], color=INK, marker="o", mfc="white", ls="none", ms=5.5, label="hollow: timed at an earlier time"
-        )
+        axes.plot([], [], color=INK, marker="o", mfc="white", ls="none", ms=5.5, label="hollow: timed earlier")
     _axes_of_tradeoff(axes, points, ylabel)
     _name(axes, points)
     return png(figure)
