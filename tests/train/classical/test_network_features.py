@@ -199,6 +199,13 @@ def test_it_exports_with_a_classifier_behind_it(tmp_path):
     assert session.run(None, {"pixels": pixels.numpy()})[0] == pytest.approx(expected, abs=1e-4)
 
 
+def test_features_that_cannot_be_had_leave_no_run_behind(patterns, tmp_path):
+    shipped = recipes.load("nour-2020", ["features={kind: network, model: nowhere}"])
+    with pytest.raises(ModelError):
+        run.train(shipped, patterns, tmp_path / "nour")
+    assert not (tmp_path / "nour").exists()
+
+
 @pytest.mark.slow
 def test_the_recipe_runs_on_the_features_of_a_run(patterns, tmp_path):
     made_run(tmp_path / "run")

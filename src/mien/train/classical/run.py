@@ -114,6 +114,7 @@ class _Run:
         candidates = list(self.recipe.candidates())
         if len(rows) < len(candidates):
             self.splits = {name: self._load(name) for name in ("train", "validation")}
+            self._compute(candidates[len(rows)][1])  # what cannot be had leaves no run behind
             if not self.folder.run.exists():
                 self._describe()
             for number, (values, spec) in enumerate(candidates, start=1):
