@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 from mien.data import table as tables
 from mien.errors import MissingExtraError
 from mien.faces import images
-from mien.faces.detect import Detector, build
+from mien.faces.detect import build
+from mien.faces.detection import Detector
 from mien.results import Box
 
 PORTRAIT = Path(__file__).parents[1] / "docs" / "astronaut.jpg"

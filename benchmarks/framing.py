@@ -33,7 +33,8 @@ from numpy.typing import NDArray
 
 from mien.data import table
 from mien.faces.crop import FER2013_FRAMING, Framing, crop
-from mien.faces.detect import Detection, Detector, build
+from mien.faces.detect import build
+from mien.faces.detection import Detection, Detector
 from mien.models import load
 from mien.results import Box
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from mien.faces.detect import Detection
+from mien.faces.detection import Detection
 from mien.results import Box
 
 SIDE = 40

@@ -11,7 +11,7 @@ from stub_model import StubModel
 
 from mien import recognizer as recognition
 from mien.errors import ModelError, PictureError, SourceError
-from mien.faces.detect import Detection
+from mien.faces.detection import Detection
 from mien.faces.shot import Shot
 from mien.faces.sources import Reading
 from mien.recognizer import Following, Recognizer

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from mien.errors import ModelError
 from mien.faces import quality, sources
 from mien.faces.crop import Framing, crop
-from mien.faces.detect import Detection, build
+from mien.faces.detect import build
+from mien.faces.detection import Detection
 from mien.faces.follow import Follower
 from mien.faces.images import Color, Picture, read
 from mien.faces.shot import Shot

@@ -12,7 +12,7 @@ from stub_model import StubModel
 
 from mien.compat import deepface as DeepFace
 from mien.errors import DownloadError, MienError, PictureError
-from mien.faces.detect import Detection
+from mien.faces.detection import Detection
 from mien.recognizer import Recognizer
 from mien.results import Box
 

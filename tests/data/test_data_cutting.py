@@ -15,7 +15,8 @@ from mien.data.listed import Deal
 from mien.data.table import read
 from mien.errors import DataError, DetectorError
 from mien.faces.crop import FER2013_FRAMING, crop
-from mien.faces.detect import Detection, build
+from mien.faces.detect import build
+from mien.faces.detection import Detection
 from mien.faces.images import read as read_picture
 from mien.results import Box
 

@@ -79,7 +79,10 @@ def refusal(path):
 
 @contextmanager
 def peak_memory():
-    """A list that holds, afterwards, the most bytes that Python held at once."""
+    """A list that holds, afterwards, the most bytes that Python held at once.
+
+    Two megabytes of them may be the interpreter's own: its table of interned strings, when it happens to grow.
+    """
     tracemalloc.start()
     peak = []
     try:
@@ -276,7 +279,7 @@ def test_a_member_may_be_as_large_as_the_limit_and_no_larger(tmp_path, monkeypat
 
 
 def test_a_header_that_lies_about_the_size_does_not_help(tmp_path):
-    data = zipped({"a.jpg": bytes(5_000_000), "after.jpg": b"whole"})
+    data = zipped({"a.jpg": bytes(20_000_000), "after.jpg": b"whole"})
     path = write(tmp_path, "a.zip", fields(data, size=100))
     with peak_memory() as peak:
         assert "damaged: " in refusal(path)[1]
@@ -363,7 +366,7 @@ def test_headers_cannot_ask_for_memory(tmp_path, kind, size):
         found, message = read_until_error(write(tmp_path, "a.tar.gz", gzip.compress(data)))
     assert len(found) == 1
     assert "breaks off or is damaged after 1 picture:" in message
-    assert peak[0] < 2_000_000
+    assert peak[0] < 5_000_000
 
 
 def test_a_member_of_negative_size_does_not_go_round_for_ever(tmp_path):
@@ -377,19 +380,19 @@ def test_a_negative_size_does_not_earn_room_for_another_header(tmp_path):
     data = header("long", tarfile.GNUTYPE_LONGNAME, -(2**40)) + header("pax", tarfile.XHDTYPE, 2**35, bytes(2**23))
     with peak_memory() as peak:
         assert "a header is too long" in read_until_error(write(tmp_path, "a.tar", data))[1]
-    assert peak[0] < 2_000_000
+    assert peak[0] < 5_000_000
 
 
 def test_memory_does_not_grow_with_members_and_global_headers(tmp_path):
-    records = [b"%d %s\n" % (10_009, b"k%04d=" % index + b"v" * 9_996) for index in range(200)]
+    records = [b"%d %s\n" % (10_009, b"k%04d=" % index + b"v" * 9_996) for index in range(1_000)]
     data = b"".join(
-        header("pax", tarfile.XGLTYPE, len(record), record) + plain_tar({f"{index}.txt": b""})[:512] * 20
+        header("pax", tarfile.XGLTYPE, len(record), record) + plain_tar({f"{index}.txt": b""})[:512] * 4
         for index, record in enumerate(records)
     )
     path = write(tmp_path, "a.tar", data + plain_tar({"a.jpg": b"x"}))
     with peak_memory() as peak:
         assert len(list(members(path))) == 1
-    assert peak[0] < 1_000_000
+    assert peak[0] < 5_000_000
 
 
 def test_digits_that_python_chokes_on_are_refused(tmp_path):

@@ -115,7 +115,7 @@ def test_opencv_5_has_no_cascades(monkeypatch):
 
 
 def test_a_file_that_is_no_network_is_a_detector_error(tmp_path):
-    from mien.faces.detect import YuNet
+    from mien.faces.yunet import YuNet
 
     file = tmp_path / "broken.onnx"
     file.write_bytes(b"nothing")

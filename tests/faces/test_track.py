@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mien.faces.assignment import assign
-from mien.faces.detect import Detection
+from mien.faces.detection import Detection
 from mien.faces.follow import Follower
 from mien.faces.track import Tracker
 from mien.results import Box

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mien.compat.pictures import opened
 from mien.compat.seven import seven
 from mien.errors import PictureError
-from mien.faces.detect import Detection
+from mien.faces.detection import Detection
 from mien.faces.images import read
 from mien.models import Model
 from mien.recognizer import Recognizer

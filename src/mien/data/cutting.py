@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError, PictureError
 from mien.faces.crop import FER2013_FRAMING, Framing, crop
-from mien.faces.detect import Detector, build
+from mien.faces.detect import build
+from mien.faces.detection import Detector
 from mien.results import Box
 
 #: Pixels that the side of a cut-out face has at most: what networks for large pictures take.

@@ -6,9 +6,8 @@
              ├─ archive            zip and tar
              ├─ video, live        files; cameras and RTSP streams
              └─ remote ─ motion_jpeg, connection      web addresses
-    detect ──┬─ (YuNet, Viola-Jones)
-             ├─ landmarks ─ blazeface
-             └─ mtcnn
+    detect ──┬─ yunet, haar, mtcnn
+             └─ landmarks ─ blazeface          each gives a detection
     follow ─── track ─ assignment
     crop, quality
 """

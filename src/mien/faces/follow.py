@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.faces.detect import Detection, Detector
+from mien.faces.detection import Detection, Detector
 from mien.faces.track import Tracker
 from mien.results import Box
 

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from mien.download import Asset, fetch
 from mien.errors import DetectorError, require
 from mien.faces import blazeface
-from mien.faces.detect import LONGEST, Detection, ordered
+from mien.faces.detection import LONGEST, Detection, ordered
 from mien.results import Box
 
 LANDMARKER = Asset(

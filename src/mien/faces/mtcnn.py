@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import MissingExtraError
-from mien.faces.detect import LONGEST, Detection, fitted, ordered
+from mien.faces.detection import LONGEST, Detection, fitted, ordered
 from mien.results import Box
 
 #: What installs it. The package asks for a torch and a NumPy of early 2024, but runs with those of today.

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.faces.detect import Detection
+from mien.faces.detection import Detection
 from mien.results import Quality
 
 # A face that fills fewer pixels of its picture than a crop has was enlarged, and shows less than a crop could.
@@ -25,7 +25,7 @@ def measure(found: Detection, crop: NDArray[np.uint8]) -> Quality:
     """The quality of one face.
 
     Args:
-        found: its box and landmarks (:class:`~mien.faces.detect.Detection`).
+        found: its box and landmarks (:class:`~mien.faces.detection.Detection`).
         crop: RGB uint8 (H, W, 3), the crop that the model sees.
 
     Returns:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.faces.assignment import assign
-from mien.faces.detect import Detection
+from mien.faces.detection import Detection
 from mien.results import Box
 
 _THUMBNAIL = 12
