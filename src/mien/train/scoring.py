@@ -11,15 +11,20 @@ from torch import Tensor, nn
 
 from mien.train.faces import Faces
 from mien.train.schema import Head
+from mien.train.views import Views
 
-_BATCH = 512
+# Faces at once. On a CPU the C library asks the system for the memory of each larger layer anew, which takes as long
+# as the arithmetic.
+_BATCH, _BATCH_CPU = 512, 64
 
 
 @torch.inference_mode()
 def score(network: nn.Module, pixels: Tensor, device: torch.device | str = "cpu") -> dict[str, Tensor]:
     """Logits per label set, float32 (N, K), of pixels uint8 (N, C, H, W)."""
     network.eval()
-    parts = [network(batch.to(device).float() / 255) for batch in pixels.split(_BATCH)]
+    looks = network.count if isinstance(network, Views) else 1
+    size = max((_BATCH_CPU if torch.device(device).type == "cpu" else _BATCH) // looks, 1)
+    parts = [network(batch.to(device).float() / 255) for batch in pixels.split(size)]
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 

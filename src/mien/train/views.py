@@ -43,6 +43,11 @@ class Views(nn.Module):
         self.name = name
         self.crop = crop
 
+    @property
+    def count(self) -> int:
+        """How many views a face has."""
+        return 10 if self.name == "ten-crop" else 2
+
     def forward(self, faces: Tensor) -> dict[str, Tensor]:
         """Faces float (N, C, S, S) to the logarithm of the mean softmax over the views, (N, K) per label set.
 
