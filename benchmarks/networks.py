@@ -45,11 +45,13 @@ CANDIDATES = (
         "fast", "residual 16-48-96-176, the shipped fast's", "{stem: [16], widths: [48, 96, 176], depths: [2, 2, 2]}"
     ),
     candidate(
-        "fast-se", "the same, squeeze-excite", "{stem: [16], widths: [48, 96, 176], depths: [2, 2, 2], attention: se}"
+        "fast-se",
+        "the shipped fast with squeeze-excite",
+        "{stem: [16], widths: [48, 96, 176], depths: [2, 2, 2], attention: se}",
     ),
     candidate(
         "fast-eca",
-        "the same, efficient channel attention",
+        "the shipped fast with efficient channel attention",
         "{stem: [16], widths: [48, 96, 176], depths: [2, 2, 2], attention: eca}",
     ),
     candidate(

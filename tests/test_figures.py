@@ -79,6 +79,7 @@ def test_the_paper_page_shows_the_recorded_cells():
         ("output.md", "tracking"),
         ("model-file.md", "calibration"),
         ("results.md", "ablation"),
+        ("results.md", "networks"),
     ],
 )
 def test_pages_show_what_benchmarks_recorded(page, benchmark, monkeypatch):
