@@ -1,9 +1,9 @@
 """What longer training brings: validation accuracy against epochs, of runs that grew from one another.
 
-    python benchmarks/curve.py runs/fast runs/deep runs/default runs/wide    # writes its record and docs/curve.png
-    python benchmarks/curve.py                                               # draws the record again
+    python benchmarks/curve.py runs/fast runs/deep    # adds runs to its record, or records them anew; docs/curve.png
+    python benchmarks/curve.py                        # draws the record again
 
-A run that started from another of the named ones goes on at the epoch whose weights it took. Figures are those of
+A run that started from another of the record goes on at the epoch whose weights it took. Figures are those of
 ``history.csv``: top-1 on PublicTest, before calibration and 8 bit. The test split is never read.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from mien.train.folder import RunFolder
 
 RECORD = Path(__file__).with_suffix(".json")
 PICTURE = Path(__file__).parents[1] / "docs" / "curve.png"
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 TITLES = {"fer2013": "original labels, n = 3,589", "ferplus": "FER+ votes, n = 3,199"}
 
 
@@ -32,7 +33,7 @@ def read(path: Path, others: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
     Args:
         path: run folder.
-        others: the runs that were read before, by their path.
+        others: the runs of the record, by their path.
     """
     folder = RunFolder(path)
     with (path / "history.csv").open(encoding="utf-8", newline="") as file:
@@ -60,7 +61,7 @@ def draw(runs: list[dict[str, Any]]) -> None:
     figure = Figure(figsize=(9.6, 4.2), dpi=150, layout="constrained")
     for axes, (name, title) in zip(figure.subplots(1, len(TITLES)), TITLES.items(), strict=True):
         top = 0.0
-        for run, colour in zip(runs, COLOURS, strict=False):
+        for run, colour in zip(runs, cycle(COLOURS), strict=False):
             figures = run["top1"][name]
             epochs = [run["begins"] + number for number in range(1, len(figures) + 1)]
             label = f"{Path(run['run']).name}, {run['parameters'] / 1e6:.1f} M"
@@ -77,16 +78,16 @@ def draw(runs: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    """Read the runs if there are any, and draw."""
+    """Record the named runs, and draw all that are recorded."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="*", type=Path, help="run folders, those that others grew from first")
     asked = parser.parse_args()
+    recorded = {run["run"]: run for run in json.loads(RECORD.read_text(encoding="utf-8"))}
     if asked.runs:
-        found: dict[str, dict[str, Any]] = {}
         for path in asked.runs:
-            found[str(path)] = read(path, found)
-        RECORD.write_text(json.dumps(list(found.values())) + "\n", encoding="utf-8")
-    runs = json.loads(RECORD.read_text(encoding="utf-8"))
+            recorded[str(path)] = read(path, recorded)
+        RECORD.write_text(json.dumps(list(recorded.values())) + "\n", encoding="utf-8")
+    runs = list(recorded.values())
     draw(runs)
     for run in runs:
         best = ", ".join(f"{name} {figures[run['kept'] - 1]:.2f}" for name, figures in run["top1"].items())

@@ -33,9 +33,9 @@ RUNS = Path("runs/networks")
 HEADS = {"ferplus": 8, "fer2013": 7}
 
 
-def candidate(name: str, says: str, network: str) -> trials.Trial:
-    """A trial of a network, given as YAML."""
-    return trials.Trial(name, says, (f"network={network}", "stages.0.epochs=15"))
+def candidate(name: str, says: str, network: str, *further: str) -> trials.Trial:
+    """A trial of a network, given as YAML, and what else it cannot learn without."""
+    return trials.Trial(name, says, (f"network={network}", "stages.0.epochs=15", *further))
 
 
 CANDIDATES = (
@@ -67,7 +67,14 @@ CANDIDATES = (
     candidate("mobilenet", "MobileNetV3-small", "{kind: timm, name: mobilenetv3_small_100}"),
     candidate("efficientnet", "EfficientNet-lite0", "{kind: timm, name: efficientnet_lite0}"),
     candidate("repvgg", "RepVGG-A0", "{kind: timm, name: repvgg_a0}"),
-    candidate("convnext", "ConvNeXt-atto", "{kind: timm, name: convnext_atto}"),
+    candidate(
+        "convnext",
+        "ConvNeXt-atto, by AdamW",
+        "{kind: timm, name: convnext_atto}",
+        "stages.0.optimizer=adamw",
+        "stages.0.learning_rate=0.002",
+        "stages.0.weight_decay=0.05",
+    ),
     candidate("fastvit", "FastViT-T8", "{kind: timm, name: fastvit_t8}"),
     candidate("resnet18", "ResNet18", "{kind: timm, name: resnet18}"),
 )
