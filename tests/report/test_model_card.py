@@ -52,6 +52,32 @@ def test_a_file_of_another_name_than_its_recipe_is_rebuilt_under_that_name(sourc
     assert "--name mine -o mine.onnx" in model_card.page(replace(sources, model=model))
 
 
+def test_an_ensemble_is_rebuilt_from_its_members_trained_as_they_were(sources):
+    card = sources.model.card
+    member = {"recipe": {**card.recipe, "seed": 5}, "training": card.training}
+    inside = {"default": member, "runs/mine": member, "small.onnx": member}
+    model = copy(sources.model)
+    model.card = replace(card, name="both", training={**card.training, "members": inside})
+    page = model_card.page(replace(sources, model=model))
+    lines = page.split("## Rebuild")[1].strip().strip("`").strip().splitlines()
+    trained = [line for line in lines if "train default" in line]
+    assert trained == [
+        f"mien train default --data fer2013.parquet --set seed=5 --out runs/{name}" for name in ("mine", "small")
+    ]
+    assert "mien export runs/small --data fer2013.parquet --precision int8 --views none -o small.onnx" in lines
+    assert lines[-1].startswith("mien ensemble default runs/mine small.onnx --data fer2013.parquet --pack both.onnx")
+    assert "members and weights chosen on validation" in page
+
+
+def test_what_pre_trains_names_its_own_table(sources):
+    card = sources.model.card
+    network = {**card.recipe["network"], "weights": {"run": "runs/fast-tiny-imagenet"}}
+    model = copy(sources.model)
+    model.card = replace(card, recipe={**card.recipe, "network": network, "distillation": None})
+    page = model_card.page(replace(sources, model=model))
+    assert "mien train fast-tiny-imagenet --data tiny-imagenet.parquet --out runs/fast-tiny-imagenet" in page
+
+
 def test_copied_test_faces_are_left_out_of_the_deduplicated_row(sources):
     line = next(line for line in model_card.page(sources).splitlines() if "test, fer2013, deduplicated" in line)
     scores = next(s for s in sources.answers["test"].scores if s.label_set == "fer2013")

@@ -26,10 +26,17 @@ def ensemble(
         Path | None, typer.Option("--ledger", help="Append the test figures to this CSV; needs --test and --why.")
     ] = None,
     why: Annotated[str, typer.Option("--why", help="Why the test split was scored.")] = "",
+    pack: Annotated[
+        Path | None, typer.Option("--pack", help="Write the chosen members into this one model file; needs --data.")
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="Of the packed model, for its card.")] = "ensemble",
+    version: Annotated[str, typer.Option("--version", help="Of the packed model, for its card.")] = "1",
 ) -> None:
     """Choose members and weights by the validation loss; write predictions that mien compare takes.
 
     mien ensemble runs/a runs/b runs/c --data fer2013.parquet -o ensemble
+
+    mien ensemble fast runs/a/small.onnx --data fer2013.parquet --pack both.onnx
     """
     require("torch", "train")
     from mien.cli.evaluate import append_to_ledger
@@ -44,6 +51,7 @@ def ensemble(
     if twice:
         raise DataError(f"{', '.join(twice)} is given twice: name each member once, weights are chosen")
     table = evidence.read_table(data)
+    files = _files(given, pack, table is not None) if pack else {}
     console = Console(highlight=False)
 
     def answers(split: str) -> dict[str, predictions.Predictions]:
@@ -74,3 +82,27 @@ def ensemble(
     except OSError as error:
         raise DataError(f"cannot write {out / 'ensemble.json'}: {error.strerror}") from error
     print(out)
+    if pack and table:
+        from mien.export.ensemble import package
+
+        print(package(files, validation, choices, table, pack, name, version).path)
+
+
+def _files(given: list[str], pack: Path, has_table: bool) -> dict[str, Path]:
+    """Each member's model file; looked for before anything is scored."""
+    from mien import models
+    from mien.train.folder import RunFolder
+
+    if not has_table:
+        raise DataError("--pack checks the file on validation faces: add --data FILE")
+    if not pack.parent.is_dir():
+        raise DataError(f"cannot write {pack}: the folder {pack.parent} does not exist")
+    files = {}
+    for name in given:
+        if Path(name).suffix == ".parquet":
+            raise DataError(f"{name} holds answers and no network: name its model file to --pack it")
+        run = RunFolder(name)
+        if run.path.is_dir() and not run.model.exists():
+            raise DataError(f"{name} has no model file: mien export {name} --data FILE, or leave it out of --pack")
+        files[name] = run.model if run.path.is_dir() else models.find(name)
+    return files

@@ -20,7 +20,8 @@ from mien.errors import DataError
 from mien.evaluate.calibration import Calibration, fit
 from mien.evaluate.predictions import Predictions, Scores
 
-_TINY = 1e-12
+#: The least that a mean probability counts for in a logarithm.
+LEAST = 1e-12
 _ROUNDS = 50
 
 
@@ -141,7 +142,7 @@ def _choose(scores: Mapping[str, Scores]) -> Choice:
 
 
 def _logarithms(probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
-    return np.log(np.maximum(probabilities, _TINY))
+    return np.log(np.maximum(probabilities, LEAST))
 
 
 def _loss(probabilities: NDArray[np.floating], truth: NDArray[np.integer]) -> float:

@@ -111,6 +111,11 @@ def wrap(network: onnx.ModelProto, outputs: Mapping[str, tuple[str, Calibration]
     model = compose.merge_models(before, network, io_map=[("pixels_sized", "pixels")])
     pairs = [(f"logits_{label_set}", f"{label_set}_logits") for label_set, _ in outputs.values()]
     model = compose.merge_models(model, after, io_map=pairs)
+    return serialised(model)
+
+
+def serialised(model: onnx.ModelProto) -> bytes:
+    """Checked, each set of operators named once, mien as its maker: the same bytes for the same graph."""
     model.producer_name, model.producer_version, model.graph.name = _PRODUCER, "", "mien"
     versions = {used.domain: used.version for used in model.opset_import}  # merging repeats them
     del model.metadata_props[:], model.opset_import[:]
@@ -157,22 +162,30 @@ def _after(network: onnx.ModelProto, outputs: Mapping[str, tuple[str, Calibratio
         k = classes[f"logits_{label_set}"]
         inputs.append(helper.make_tensor_value_info(f"{label_set}_logits", TensorProto.FLOAT, ["faces", k]))
         results.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["faces", k]))
-        numbers = {
-            "temperature": calibration.temperature,
-            "power": calibration.power,
-            "bias": calibration.bias or (0.0,) * k,
-        }
-        for what, number in numbers.items():
-            constants.append(numpy_helper.from_array(np.array(number, np.float32), f"{name}_{what}"))
-        nodes += [
-            helper.make_node("LogSoftmax", [f"{label_set}_logits"], [f"{name}_logarithms"], axis=1),
-            helper.make_node("Abs", [f"{name}_logarithms"], [f"{name}_surprise"]),
-            helper.make_node("Pow", [f"{name}_surprise", f"{name}_power"], [f"{name}_raised"]),
-            helper.make_node("Div", [f"{name}_raised", f"{name}_temperature"], [f"{name}_scaled"]),
-            helper.make_node("Sub", [f"{name}_bias", f"{name}_scaled"], [f"{name}_calibrated"]),
-            helper.make_node("Softmax", [f"{name}_calibrated"], [name], axis=1),
-        ]
+        nodes.append(helper.make_node("LogSoftmax", [f"{label_set}_logits"], [f"{name}_logarithms"], axis=1))
+        more, numbers = calibrated(name, calibration, k)
+        nodes += more
+        constants += numbers
     return helper.make_graph(nodes, "after", inputs, results, constants)
+
+
+def calibrated(name: str, calibration: Calibration, k: int) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    """From ``<name>_logarithms``, log-probabilities of k labels, to ``name``: the nodes and their constants."""
+    numbers = {
+        "temperature": calibration.temperature,
+        "power": calibration.power,
+        "bias": calibration.bias or (0.0,) * k,
+    }
+    nodes = [
+        helper.make_node("Abs", [f"{name}_logarithms"], [f"{name}_surprise"]),
+        helper.make_node("Pow", [f"{name}_surprise", f"{name}_power"], [f"{name}_raised"]),
+        helper.make_node("Div", [f"{name}_raised", f"{name}_temperature"], [f"{name}_scaled"]),
+        helper.make_node("Sub", [f"{name}_bias", f"{name}_scaled"], [f"{name}_calibrated"]),
+        helper.make_node("Softmax", [f"{name}_calibrated"], [name], axis=1),
+    ]
+    return nodes, [
+        numpy_helper.from_array(np.array(number, np.float32), f"{name}_{what}") for what, number in numbers.items()
+    ]
 
 
 @contextlib.contextmanager

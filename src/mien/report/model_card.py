@@ -6,6 +6,7 @@ refuses to score the test split.
 
 from __future__ import annotations
 
+import shlex
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,9 @@ from mien.evaluate.calibration import Calibration
 from mien.evaluate.metrics import Figures, measure
 from mien.evaluate.predictions import Predictions
 from mien.evaluate.sensitivity import Sensitivity
+from mien.expressions import LABEL_SETS
 from mien.models import Card, Model
+from mien.report.board_list import differences, train_command
 from mien.train import recipe as recipes
 
 _UNKNOWN = (
@@ -124,8 +127,9 @@ def _file(model: Model, note: str) -> Iterator[str]:
 
 def _figures(sources: Sources) -> Iterator[str]:
     yield "Top-1, balanced accuracy and macro-F1 in percent, 95 % bootstrap intervals, expected calibration error of"
-    seed = sources.model.card.training.get("seed")
-    yield f"the top label in 15 bins. Selected by validation, seed {seed}, single run."
+    training = sources.model.card.training
+    runs = "single run" if "members" not in training else "one run each; members and weights chosen on validation too"
+    yield f"the top label in 15 bins. Selected by validation, seed {training.get('seed')}, {runs}."
     yield ""
     yield "| faces | n | top-1 | interval | balanced | macro-F1 | ECE |"
     yield "|---|---|---|---|---|---|---|"
@@ -190,16 +194,46 @@ def _sensitivity(found: Sequence[Sensitivity]) -> Iterator[str]:
 
 
 def _commands(card: Card) -> Iterator[str]:
-    recipe, data = card.recipe.get("name"), card.data.get("name")
-    made = card.training.get("export", {})
+    data, members = f"{card.data.get('name')}.parquet", card.training.get("members")
+    if not members:
+        name = f" --name {card.name}" if card.name != card.recipe.get("name") else ""
+        yield from _training(card.recipe, data, f"runs/{card.recipe.get('name')}")
+        yield from _export(card.training, data, f"runs/{card.recipe.get('name')}", f"{card.name}.onnx", name)
+        return
+    for name, member in members.items():
+        if PurePath(name).suffix == ".onnx":
+            folder = f"runs/{PurePath(name).stem}"
+            yield from _training(member["recipe"], data, folder)
+            yield from _export(member["training"], data, folder, name)
+        elif name not in models.installed():
+            yield from _training(member["recipe"], data, name)
+    yield shlex.join(["mien", "ensemble", *members, "--data", data, "--pack", f"{card.name}.onnx", "--name", card.name])
+
+
+def _training(recipe: Mapping[str, Any], data: str, folder: str) -> Iterator[str]:
+    name = str(recipe.get("name"))
+    for earlier in _earlier_runs(recipe):
+        first = PurePath(earlier).name
+        yield f"mien train {first} --data {_table_of(first) or data} --out {earlier}"
+    own = recipes.load(name).model_dump(mode="json") if name in recipes.names() else recipe
+    yield train_command(name, differences(own, recipe), data, folder)
+
+
+def _table_of(recipe: str) -> str | None:
+    """The table that a recipe names by its labels, as one that pre-trains does."""
+    if recipe not in recipes.names():
+        return None
+    own = recipes.load_network(recipe).heads[0].label_set
+    return None if own in {*LABEL_SETS, "own"} else f"{own}.parquet"
+
+
+def _export(training: Mapping[str, Any], data: str, folder: str, file: str, more: str = "") -> Iterator[str]:
+    """Where it takes options: the file that a run writes by itself has none."""
+    made = training.get("export", {})
     told = {key: made.get(key) for key in ("precision", "views")}
     options = "".join(f" --{key} {value}" for key, value in told.items() if value not in {None, "fp32", "single"})
-    options += f" --name {card.name}" if card.name != recipe else ""
-    for folder in _earlier_runs(card.recipe):
-        yield f"mien train {PurePath(folder).name} --data {data}.parquet --out {folder}"
-    yield f"mien train {recipe} --data {data}.parquet --out runs/{recipe}"
-    if options:
-        yield f"mien export runs/{recipe} --data {data}.parquet{options} -o {card.name}.onnx"
+    if options + more:
+        yield f"mien export {folder} --data {data}{options}{more} -o {file}"
 
 
 def _earlier_runs(recipe: Mapping[str, Any]) -> list[str]:

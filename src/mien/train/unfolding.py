@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mien import models
-from mien.errors import require
-from mien.models.card import detach
+from mien.errors import TrainingError, require
+from mien.models.card import Card, detach
 
 _BATCH, _FACES = 256, 2_048
 
@@ -34,10 +34,12 @@ def read(name: str, network: nn.Module, seed: int) -> tuple[dict[str, Tensor], d
 
     Raises:
         ModelError: there is no such model, or its file is damaged.
+        TrainingError: it is an ensemble.
     """
     onnx = require("onnx", "train")
     path = models.find(name)
     graph_bytes, card = detach(path.read_bytes(), where=str(path))
+    check_single(name, card)
     graph = onnx.load_from_string(graph_bytes).graph
     values = _constants(graph, np.random.default_rng(seed))
     state: dict[str, Tensor] = {}
@@ -54,6 +56,17 @@ def read(name: str, network: nn.Module, seed: int) -> tuple[dict[str, Tensor], d
         elif len(numbers) > 1:
             state[f"{place}.bias"] = numbers[1]
     return state, {output.label_set: output.labels for output in card.outputs.values()}
+
+
+def check_single(name: str, card: Card) -> None:
+    """Refuse a model file that holds several networks.
+
+    Raises:
+        TrainingError: it does.
+    """
+    members = card.training.get("members")
+    if members:
+        raise TrainingError(f"{name} is an ensemble of several networks: name one of its members, {', '.join(members)}")
 
 
 @torch.no_grad()

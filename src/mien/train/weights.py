@@ -110,10 +110,11 @@ def of_model(name: str) -> tuple[Classifier, Recipe, dict[str, tuple[str, ...]]]
         name: of an installed model, or the path of a model file.
 
     Raises:
-        TrainingError: it holds no network, or another than its recipe builds.
+        TrainingError: it holds no network, several, or another than its recipe builds.
         ModelError: there is no such model, or its file is damaged.
     """
     card = models.read_card(name)
+    unfolding.check_single(name, card)
     recipe = recipes.parse(json.dumps(dict(card.recipe)), f"the recipe in {name}")
     if not isinstance(recipe, Recipe):
         raise TrainingError(f"{name} is a classical pipeline, and this needs a network")
