@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 ALL = sorted((ROOT / "docs" / "predictions").glob("*.parquet"))
 #: Behind figures of the results page that no shipped file gives.
-OTHERS = ("ensemble", "single")
+OTHERS = ("single",)
 TABLES = [path for path in ALL if not path.name.startswith(OTHERS)]
 
 

@@ -26,7 +26,8 @@ def files(finished, patterns, tmp_path_factory):
     """One run as two files that answer differently: another rounding of the weights, and the mirror image too."""
     folder = tmp_path_factory.mktemp("members")
     made = {"plain": package.Options(), "half": package.Options(views="flip")}
-    found = {n: package.package(finished, patterns, folder / f"{n}.onnx", None, o).path for n, o in made.items()}
+    terms = {"plain": package.Terms(data_terms="made."), "half": package.Terms(data_terms="made. And more.")}
+    found = {n: package.package(finished, patterns, folder / f"{n}.onnx", terms[n], made[n]).path for n in made}
     return found | {"idle": folder / "not looked at.onnx"}
 
 
@@ -64,6 +65,7 @@ def test_its_card_says_what_is_inside_and_carries_its_own_figures_and_golden_ans
     assert card.training["members"]["plain"]["graph_sha256"] == one.graph_sha256
     assert card.training["parameters"] == 2 * one.training["parameters"]
     assert card.training["export"]["views"] == "none, flip"
+    assert card.data_terms == "made. And more."
     found = packed.score(card.golden_crop()[None])
     for name, output in card.outputs.items():
         assert found[name][0] == pytest.approx(card.golden.probabilities[name], abs=1e-4)

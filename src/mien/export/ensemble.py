@@ -187,6 +187,7 @@ def _describe(members: Mapping[str, _Member], outputs: Mapping[str, Output], nam
     }
     made = [card.training.get("export", {}) for card in cards]
     export = {what: ", ".join(dict.fromkeys(str(one.get(what)) for one in made)) for what in ("precision", "views")}
+    terms = dict.fromkeys(card.data_terms for card in cards)
     return replace(
         largest,
         name=name,
@@ -201,5 +202,5 @@ def _describe(members: Mapping[str, _Member], outputs: Mapping[str, Output], nam
             "export": export,
         },
         licence=" AND ".join(dict.fromkeys(card.licence for card in cards)),
-        data_terms=" ".join(dict.fromkeys(card.data_terms for card in cards)),
+        data_terms=" ".join(term for term in terms if not any(term in other for other in terms if other != term)),
     )
