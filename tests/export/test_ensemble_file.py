@@ -113,10 +113,10 @@ def test_a_damaged_member_is_named(files, answers, patterns, tmp_path):
 
 
 def test_no_network_starts_from_it_or_learns_from_it_as_if_it_were_one(packed):
-    with pytest.raises(TrainingError, match="ensemble of several networks: name one of its members, plain, half"):
+    with pytest.raises(TrainingError, match="ensemble of plain, half: name a model of one network"):
         weights.of_model(str(packed.path))
     network, _, _ = weights.of_model("fast")
-    with pytest.raises(TrainingError, match="ensemble of several networks"):
+    with pytest.raises(TrainingError, match="ensemble of plain, half"):
         unfolding.read(str(packed.path), network, seed=1)
 
 

@@ -55,17 +55,22 @@ def test_a_file_of_another_name_than_its_recipe_is_rebuilt_under_that_name(sourc
 def test_an_ensemble_is_rebuilt_from_its_members_trained_as_they_were(sources):
     card = sources.model.card
     member = {"recipe": {**card.recipe, "seed": 5}, "training": card.training}
-    inside = {"default": member, "runs/mine": member, "small.onnx": member}
+    pair = {"name": "pair", "recipe": {}, "training": {"members": {"fast": member, "runs/inner": member}}}
+    inside = {"default": member, "runs/mine": member, "small.onnx": member, "two.onnx": pair}
     model = copy(sources.model)
     model.card = replace(card, name="both", training={**card.training, "members": inside})
     page = model_card.page(replace(sources, model=model))
     lines = page.split("## Rebuild")[1].strip().strip("`").strip().splitlines()
     trained = [line for line in lines if "train default" in line]
     assert trained == [
-        f"mien train default --data fer2013.parquet --set seed=5 --out runs/{name}" for name in ("mine", "small")
+        f"mien train default --data fer2013.parquet --set seed=5 --out runs/{name}"
+        for name in ("mine", "small", "inner")
     ]
+    assert "mien ensemble fast runs/inner --data fer2013.parquet --pack two.onnx --name pair" in lines
     assert "mien export runs/small --data fer2013.parquet --precision int8 --views none -o small.onnx" in lines
-    assert lines[-1].startswith("mien ensemble default runs/mine small.onnx --data fer2013.parquet --pack both.onnx")
+    assert lines[-1].startswith(
+        "mien ensemble default runs/mine small.onnx two.onnx --data fer2013.parquet --pack both"
+    )
     assert "members and weights chosen on validation" in page
 
 

@@ -194,20 +194,31 @@ def _sensitivity(found: Sequence[Sensitivity]) -> Iterator[str]:
 
 
 def _commands(card: Card) -> Iterator[str]:
-    data, members = f"{card.data.get('name')}.parquet", card.training.get("members")
-    if not members:
-        name = f" --name {card.name}" if card.name != card.recipe.get("name") else ""
-        yield from _training(card.recipe, data, f"runs/{card.recipe.get('name')}")
-        yield from _export(card.training, data, f"runs/{card.recipe.get('name')}", f"{card.name}.onnx", name)
+    data, file = f"{card.data.get('name')}.parquet", f"{card.name}.onnx"
+    if "members" in card.training:
+        yield from _joining(card.training["members"], data, file, card.name)
         return
-    for name, member in members.items():
-        if PurePath(name).suffix == ".onnx":
-            folder = f"runs/{PurePath(name).stem}"
-            yield from _training(member["recipe"], data, folder)
-            yield from _export(member["training"], data, folder, name)
-        elif name not in models.installed():
-            yield from _training(member["recipe"], data, name)
-    yield shlex.join(["mien", "ensemble", *members, "--data", data, "--pack", f"{card.name}.onnx", "--name", card.name])
+    recipe = card.recipe.get("name")
+    yield from _training(card.recipe, data, f"runs/{recipe}")
+    yield from _export(
+        card.training, data, f"runs/{recipe}", file, f" --name {card.name}" if card.name != recipe else ""
+    )
+
+
+def _joining(members: Mapping[str, Any], data: str, file: str, name: str) -> Iterator[str]:
+    """What makes the members of an ensemble that do not come with mien, then the ensemble."""
+    for member, made in members.items():
+        if member in models.installed():
+            continue
+        if "members" in made["training"]:
+            yield from _joining(made["training"]["members"], data, member, made["name"])
+        elif PurePath(member).suffix == ".onnx":
+            folder = f"runs/{PurePath(member).stem}"
+            yield from _training(made["recipe"], data, folder)
+            yield from _export(made["training"], data, folder, member)
+        else:
+            yield from _training(made["recipe"], data, member)
+    yield shlex.join(["mien", "ensemble", *members, "--data", data, "--pack", file, "--name", name])
 
 
 def _training(recipe: Mapping[str, Any], data: str, folder: str) -> Iterator[str]:

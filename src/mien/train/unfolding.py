@@ -66,7 +66,7 @@ def check_single(name: str, card: Card) -> None:
     """
     members = card.training.get("members")
     if members:
-        raise TrainingError(f"{name} is an ensemble of several networks: name one of its members, {', '.join(members)}")
+        raise TrainingError(f"{name} is an ensemble of {', '.join(members)}: name a model of one network")
 
 
 @torch.no_grad()
