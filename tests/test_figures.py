@@ -80,6 +80,7 @@ def test_the_paper_page_shows_the_recorded_cells():
         ("model-file.md", "calibration"),
         ("results.md", "ablation"),
         ("results.md", "networks"),
+        ("results.md", "averaging"),
     ],
 )
 def test_pages_show_what_benchmarks_recorded(page, benchmark, monkeypatch):
