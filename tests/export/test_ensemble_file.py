@@ -83,8 +83,11 @@ def test_one_member_alone_is_no_ensemble(files, answers, patterns, tmp_path):
         pack(files, answers, {"ferplus": EIGHT}, patterns, tmp_path / "x.onnx")
 
 
-@pytest.mark.parametrize("what", ["data", "protocol", "framing"])
-def test_members_must_be_of_the_same_data_protocol_and_framing(what, files, answers, patterns, tmp_path):
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [("data", "half was trained on other"), ("protocol", "the protocol paper"), ("framing", "plain and half frame")],
+)
+def test_members_must_be_of_the_same_data_protocol_and_framing(what, told, files, answers, patterns, tmp_path):
     graph, card = detach(files["half"].read_bytes())
     changed = {
         "data": {"data": {**card.data, "fingerprint": "other"}},
@@ -93,7 +96,7 @@ def test_members_must_be_of_the_same_data_protocol_and_framing(what, files, answ
     }
     other = tmp_path / "half.onnx"
     other.write_bytes(attach(graph, replace(card, **changed[what])))
-    with pytest.raises(ExportError, match=f"half was trained on other data|plain and half differ in {what}"):
+    with pytest.raises(ExportError, match=told):
         pack(files | {"half": other}, answers, {"fer2013": SEVEN}, patterns, tmp_path / "x.onnx")
     assert not (tmp_path / "x.onnx").exists()
 

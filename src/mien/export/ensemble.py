@@ -72,8 +72,9 @@ def package(
 
     Raises:
         ModelError: a member's file is missing or damaged.
-        ExportError: fewer than two were chosen, they were trained on other data than the table, under different
-            protocols or frame faces differently, or the file does not say what they say together; nothing is written.
+        ExportError: fewer than two were chosen, they were trained on other data than the table, under another protocol
+            than ``official``, or frame faces differently, or the file does not say what they say together; nothing is
+            written.
     """
     members = _chosen(files, choices)
     _check_alike(members, table)
@@ -112,10 +113,13 @@ def _check_alike(members: Mapping[str, _Member], table: Table) -> None:
     for name, member in members.items():
         if member.card.data.get("fingerprint") != table.fingerprint:
             raise ExportError(f"{name} was trained on other data than this table: members are chosen on its validation")
-        for what in ("protocol", "framing", "framing_rule"):
-            ours, theirs = ((c.data if what == "protocol" else vars(c))[what] for c in (one.card, member.card))
-            if ours != theirs:
-                raise ExportError(f"{first} and {name} differ in {what} ({ours} and {theirs}): one file has one")
+        if member.card.data["protocol"] != "official":
+            raise ExportError(
+                f"{name} was trained under the protocol {member.card.data['protocol']}: only members of the protocol"
+                " official have the same validation faces"
+            )
+        if (member.card.framing, member.card.framing_rule) != (one.card.framing, one.card.framing_rule):
+            raise ExportError(f"{first} and {name} frame faces differently, and one file gets one crop")
 
 
 def _outputs(members: Mapping[str, _Member], choices: Mapping[str, Choice]) -> dict[str, Output]:
