@@ -87,7 +87,8 @@ def sights(
         times.append(time.monotonic())
         rate = (len(times) - 1) / max(times[-1] - times[0], 1e-6) if len(times) > 1 else 0.0
         drawn = annotate(shot.pixels, frame, charts=charts)
-        text = f"{rate:.0f} frames/s, {len(frame.faces)} faces ({frame.detector}, {frame.model})"
+        faces = "1 face" if len(frame.faces) == 1 else f"{len(frame.faces)} faces"
+        text = f"{rate:.0f} frames/s, {faces} ({frame.detector}, {frame.model})"
         yield drawn, text
 
 
