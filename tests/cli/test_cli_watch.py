@@ -1,0 +1,79 @@
+import csv
+
+import numpy as np
+import pytest
+from bright_patches import Patches, draw
+from numbered_frames import write_video
+from stub_model import StubModel
+
+from mien import cli, recognizer, window
+from mien.cli import watch
+from mien.errors import SourceError
+from mien.recognizer import Following, Recognizer
+
+COUNT = 4
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    monkeypatch.setattr(recognizer, "load", lambda model, **_: StubModel())
+    monkeypatch.setattr(recognizer, "build", lambda name: Patches())
+
+
+def written(path, places):
+    """A video of still faces, 20 frames a second."""
+    return write_video(path, COUNT, code="MJPG", size=(160, 160), rate=20, picture=lambda _: draw(places, 160, 160))
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """One face, left of the middle."""
+    return written(tmp_path_factory.mktemp("clip") / "clip.avi", {1: (20, 60)})
+
+
+def seen(source, *, charts=False, mirror=False):
+    return list(watch.sights(Recognizer(), str(source), Following(), None, charts=charts, mirror=mirror))
+
+
+@pytest.mark.parametrize(
+    ("places", "counted"), [({}, "0 faces"), ({1: (30, 60)}, "1 face"), ({1: (30, 60), 2: (100, 20)}, "2 faces")]
+)
+def test_every_frame_is_shown_and_its_faces_are_counted(tmp_path, places, counted):
+    captions = [text for _, text in seen(written(tmp_path / "clip.avi", places))]
+    assert len(captions) == COUNT
+    assert all(f" frames/s, {counted} (haar, stub 1)" in caption for caption in captions)
+
+
+def test_a_mirror_turns_the_picture_and_not_the_writing(clip):
+    plain, turned = seen(clip)[-1][0], seen(clip, mirror=True)[-1][0]
+    middle = plain.shape[1] // 2
+    assert plain[:, :middle].any(axis=2).sum() > 10 * plain[:, middle:].any(axis=2).sum()
+    assert turned[:, middle:].any(axis=2).sum() > 10 * turned[:, :middle].any(axis=2).sum()
+    assert not np.array_equal(turned, plain[:, ::-1])
+
+
+def test_charts_are_drawn_unless_they_are_not_wanted(clip):
+    bare, charted = (seen(clip, charts=charts)[-1][0] for charts in (False, True))
+    assert (charted > 30).sum() > (bare > 30).sum()
+
+
+def test_what_cannot_be_opened_is_said(tmp_path):
+    with pytest.raises(SourceError, match=r"absent\.mp4"):
+        seen(tmp_path / "absent.mp4")
+
+
+def test_a_table_keeps_what_was_seen_before_the_window_closed(clip, tmp_path, monkeypatch):
+    def show(title, opened):
+        assert str(clip) in title
+        sights = opened()
+        for _ in range(3):
+            next(sights)
+
+    monkeypatch.setattr(window, "show", show)
+    monkeypatch.setattr("sys.argv", ["mien", "watch", str(clip), "-o", str(tmp_path / "seen.csv")])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    rows = list(csv.DictReader((tmp_path / "seen.csv").read_text().splitlines()))
+    assert [row["frame"] for row in rows] == ["0", "1", "2"]
+    assert all(row["expression"] for row in rows)
