@@ -42,7 +42,9 @@ def main() -> None:
     found = KNOWN.get(hashlib.sha256(given.file.read_bytes()).hexdigest())
     if found is None:
         parser.error(f"{given.file} is none of the files known by their sha256")
-    weights = {name: value.float() if value.is_floating_point() else value for name, value in load_file(given.file).items()}
+    weights = {
+        name: value.float() if value.is_floating_point() else value for name, value in load_file(given.file).items()
+    }
     given.output.parent.mkdir(parents=True, exist_ok=True)
     save_file(weights, given.output, metadata={"mien": json.dumps(found)})
 
