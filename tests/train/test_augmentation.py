@@ -83,6 +83,8 @@ def test_grey_in_three_channels_stays_grey_and_is_changed_as_in_one(name, faces)
         Augmentation(flip=True),
         Augmentation(blur=0.1),
         Augmentation(jpeg=10),
+        Augmentation(low_resolution=0.25),
+        Augmentation(noise=0.1),
         Augmentation(brightness=0.2),
         Augmentation(contrast=0.3),
         Augmentation(erase=0.9),
@@ -212,6 +214,32 @@ def test_pictures_whose_side_is_no_multiple_of_eight_are_compressed_too(rough):
     out = augment(rough[..., :45, :45], Augmentation(jpeg=10), drawn())
     assert out.shape[-2:] == (45, 45)
     assert 0.001 < (out - rough[..., :45, :45]).abs().mean() < 0.1
+
+
+def test_low_resolution_loses_detail_of_each_face_by_its_own_factor(rough):
+    out = augment(rough[:1].repeat(64, 1, 1, 1), Augmentation(low_resolution=0.25), drawn())
+    sizes = [size for size in range(12, 48) if any(torch.allclose(face, again(rough, size), atol=1e-5) for face in out)]
+    assert min(sizes) == 12
+    assert len(sizes) == 5
+    assert any(torch.equal(face, rough[0]) for face in out)
+
+
+def again(faces: torch.Tensor, size: int) -> torch.Tensor:
+    """The first face scaled to so many pixels a side and back."""
+    import torch.nn.functional as F
+
+    small = F.interpolate(faces[:1], size=(size, size), mode="bilinear", antialias=True)
+    return F.interpolate(small, size=(48, 48), mode="bilinear", align_corners=False)[0]
+
+
+def test_noise_is_gaussian_with_each_faces_own_deviation():
+    gray = torch.full((256, 1, 48, 48), 0.5)
+    noise = augment(gray, Augmentation(noise=0.1), drawn()) - 0.5
+    deviations = noise.std(dim=(1, 2, 3))
+    assert deviations.max() < 0.105
+    assert deviations.min() < 0.01
+    assert 0.04 < deviations.mean() < 0.06
+    assert noise.mean().abs() < 0.001
 
 
 def test_crop_keeps_the_scale_and_stays_inside():

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -74,6 +76,55 @@ def test_grey_networks_answer_to_grey_pictures_as_the_colour_network_does(files)
         assert torch.allclose(colour, grey.eval().backbone(faces), rtol=1e-3, atol=1e-4)
     ones = torch.ones(2, 1, 3, 3)
     assert torch.allclose(weights.fold_channels(weights.fold_channels(ones, 3), 1), ones)
+
+
+CAFFE = {"mean": [0.4, 0.46, 0.48], "std": [1 / 255] * 3, "order": "bgr"}
+
+
+def declared(state, path, **expected):
+    """The same weights, in a file that says what they expect of their input."""
+    from safetensors.torch import save_file
+
+    save_file(state, path, metadata={"mien": json.dumps(expected)})
+    return f"network.weights.file={path}"
+
+
+@pytest.mark.parametrize("color", ["rgb", "grey"])
+def test_what_weights_expect_of_their_input_is_folded_into_the_first_convolution(files, tmp_path, color):
+    """Padding with zeros is the exception, so pictures are wide enough to look at a place inside."""
+    folder, state = files
+    plain, _ = started(f"network.weights.file={folder / 'a.safetensors'}", "data.color=rgb")
+    folded, loaded = started(declared(state, tmp_path / "b.safetensors", **CAFFE), f"data.color={color}")
+    picture = torch.rand(1, 1 if color == "grey" else 3, 24, 24)
+    mean, std = (torch.tensor(CAFFE[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
+    theirs = (picture.expand(-1, 3, -1, -1).flip(1) - mean) / std
+    with torch.no_grad():
+        expected = plain.backbone.bn1.eval()(plain.backbone.conv1(theirs))
+        found = folded.backbone.bn1.eval()(folded.backbone.conv1((picture - folded.mean) / folded.deviation))
+    inside = (..., slice(3, 9), slice(3, 9))
+    assert torch.allclose(expected[inside], found[inside], rtol=1e-4, atol=1e-3)
+    assert not loaded.batch_norm_folded
+
+
+def test_a_file_may_say_that_its_batch_norm_is_to_be_measured_anew(files, tmp_path):
+    _, loaded = started(declared(files[1], tmp_path / "b.safetensors", **CAFFE, batch_norm="folded"))
+    assert loaded.batch_norm_folded
+
+
+@pytest.mark.parametrize("expected", [{"mean": [0.5] * 3}, {"mean": [0.5], "std": [1], "size": 224}])
+def test_what_a_file_says_of_its_input_wrongly_is_an_error(files, tmp_path, expected):
+    with pytest.raises(TrainingError, match="input"):
+        started(declared(files[1], tmp_path / "b.safetensors", **expected))
+
+
+def test_same_padding_is_tensorflows():
+    """A stride of 2 at an even size pads only right and bottom, so the first window starts at the first pixel."""
+    network, _ = started("network.name=mobilenetv1_100", "network.padding=same", "network.weights=null")
+    stem = network.backbone.conv_stem
+    picture = torch.rand(1, 1, 48, 48)
+    with torch.no_grad():
+        first = (stem.weight * picture[:, :, :3, :3]).sum(dim=(1, 2, 3))
+        assert torch.allclose(stem(picture)[0, :, 0, 0], first, atol=1e-5)
 
 
 def test_a_small_stem_starts_anew_and_is_listed(files):

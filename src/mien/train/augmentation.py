@@ -36,6 +36,8 @@ _QUANTISATION = torch.tensor(
     dtype=torch.float32,
 )
 _BLOCK = 8
+# Different sizes that low_resolution reduces to.
+_SIZES = 6
 
 
 def augment(faces: Tensor, spec: Augmentation, generator: torch.Generator) -> Tensor:
@@ -55,6 +57,7 @@ def augment(faces: Tensor, spec: Augmentation, generator: torch.Generator) -> Te
     moves = spec.rotation or spec.shift or spec.zoom or spec.flip or spec.crop
     out = _resample(faces, spec, generator) if moves else faces
     out = _blur(out, spec.blur, generator) if spec.blur else out
+    out = _reduce(out, spec.low_resolution, generator) if spec.low_resolution < 1 else out
     if spec.contrast or spec.brightness:
         mean = out.mean(dim=(1, 2, 3), keepdim=True)
         factor = 1 + spec.contrast * _uniform(out, generator)
@@ -62,6 +65,7 @@ def augment(faces: Tensor, spec: Augmentation, generator: torch.Generator) -> Te
         out = out.clamp(0, 1)
     if (spec.hue or spec.saturation) and faces.shape[1] == 3:
         out = _recolor(out, spec, generator)
+    out = _add_noise(out, spec.noise, generator) if spec.noise else out
     out = _compress(out, spec.jpeg, generator) if spec.jpeg else out
     return _erase(out, spec.erase, generator) if spec.erase else out
 
@@ -129,6 +133,26 @@ def _resample(faces: Tensor, spec: Augmentation, generator: torch.Generator) -> 
     centres = torch.linspace(-1, 1, side, device=faces.device) * (side - 1) / side
     grid = (rows[:, :, 0] * centres + rows[:, :, 1] * centres.view(side, 1)).add_(rows[:, :, 2])
     return F.grid_sample(faces, grid.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)
+
+
+def _reduce(faces: Tensor, smallest: float, generator: torch.Generator) -> Tensor:
+    """Each face scaled down to one of a few sizes and up again; the sizes are spread evenly."""
+    n, _, height, width = faces.shape
+    sizes = [round(height * (smallest + (1 - smallest) * step / (_SIZES - 1))) for step in range(_SIZES)]
+    drawn = torch.randint(_SIZES, (n,), device=faces.device, generator=generator)
+    out = faces.clone()
+    for step, size in enumerate(sizes):
+        chosen = (drawn == step).nonzero().squeeze(1)
+        if len(chosen) and size < height:
+            small = F.interpolate(faces[chosen], size=(size, size), mode="bilinear", antialias=True)
+            out[chosen] = F.interpolate(small, size=(height, width), mode="bilinear", align_corners=False)
+    return out
+
+
+def _add_noise(faces: Tensor, most: float, generator: torch.Generator) -> Tensor:
+    deviation = most * torch.rand(len(faces), 1, 1, 1, device=faces.device, generator=generator)
+    noise = torch.randn(faces.shape, device=faces.device, generator=generator)
+    return (faces + deviation * noise).clamp(0, 1)
 
 
 def _recolor(faces: Tensor, spec: Augmentation, generator: torch.Generator) -> Tensor:

@@ -132,11 +132,15 @@ class Backbone(_Network):
     """``small``: a 3x3 convolution of stride 1 without pooling in place of the first one, for small pictures."""
     drop_path: Fraction = 0.0
     """Stochastic depth, where the backbone knows it; timm only."""
+    padding: Literal["symmetric", "same"] = "symmetric"
+    """Of convolutions; ``same``: TensorFlow's, which weights that were trained there need; timm only."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Backbone:
-        if self.kind == "torchvision" and (self.drop_path or (self.weights and self.weights.hub)):
-            raise ValueError("drop_path and weights.hub are for kind: timm")
+        if self.kind == "torchvision" and (
+            self.drop_path or self.padding != "symmetric" or (self.weights and self.weights.hub)
+        ):
+            raise ValueError("drop_path, padding and weights.hub are for kind: timm")
         return self
 
 

@@ -9,6 +9,7 @@ they start from.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -171,7 +172,9 @@ def _library_backbone(spec: Backbone, channels: int) -> nn.Module:
 
 def _from_timm(spec: Backbone, channels: int) -> nn.Module:
     timm = require("timm", "train")
-    options = {"drop_path_rate": spec.drop_path} if spec.drop_path else {}
+    options: dict[str, Any] = {"drop_path_rate": spec.drop_path} if spec.drop_path else {}
+    if spec.padding == "same":
+        options["pad_type"] = "same"
     if not timm.is_model(spec.name.partition(".")[0]):
         near = timm.list_models(f"*{spec.name[:6]}*")[:5]
         raise RecipeError(f"timm has no backbone {spec.name!r}" + (f"; near: {', '.join(near)}" if near else ""))

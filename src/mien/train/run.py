@@ -139,7 +139,7 @@ class _Run:
             self.say(f"starts with {self.started}")
         self.layout = devices.memory_layout(self.network)
         self.network = self.network.to(self.device, memory_format=self.layout)  # pyright: ignore[reportCallIssue]
-        if self.started and self.recipe.network.weights and self.recipe.network.weights.model:
+        if self.started and self.started.batch_norm_folded:
             unfolding.restore_batch_norm(self.network, self.train_faces.pixels, self.device)
         self.average = (
             AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(self.recipe.ema), use_buffers=True)

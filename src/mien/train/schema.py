@@ -31,6 +31,10 @@ class Augmentation(_Part):
     """Mirror half of the faces."""
     blur: Fraction = 0.0
     """Standard deviation of a Gaussian as a fraction of the side, drawn from 0 to this."""
+    low_resolution: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Reduce to a fraction of the side drawn from this to 1, and enlarge again; 1 changes nothing."""
+    noise: Fraction = 0.0
+    """Standard deviation of Gaussian noise on values in 0-1, drawn from 0 to this."""
     jpeg: Annotated[int, Field(ge=1, le=100)] | None = None
     """Lose what JPEG loses at a quality drawn from this to 100; None loses nothing."""
     brightness: Fraction = 0.0

@@ -43,7 +43,7 @@ def read(name: str, network: nn.Module, seed: int) -> tuple[dict[str, Tensor], d
     graph = onnx.load_from_string(graph_bytes).graph
     values = _constants(graph, np.random.default_rng(seed))
     state: dict[str, Tensor] = {}
-    norms = _norm_of(network)
+    norms = norms_after_convolutions(network)
     for node in graph.node:
         if node.op_type not in {"Conv", "Gemm"} or not node.input[1].startswith("network."):
             continue
@@ -134,7 +134,7 @@ def _constants(graph: Any, rng: np.random.Generator) -> dict[str, np.ndarray]:
     return {name: value.astype(np.float32) for name, value in (held | opened).items()}
 
 
-def _norm_of(network: nn.Module) -> dict[str, tuple[str, _BatchNorm]]:
+def norms_after_convolutions(network: nn.Module) -> dict[str, tuple[str, _BatchNorm]]:
     """Name of each convolution without bias to the batch norm that follows it, by name and itself."""
     found: dict[str, tuple[str, _BatchNorm]] = {}
     last = None

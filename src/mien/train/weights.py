@@ -40,12 +40,15 @@ class Loaded:
         loaded: how many of the network's tensors they filled.
         new: names of the network's tensors that start untrained.
         unused: names in the source that the network has no place for.
+        batch_norm_folded: its batch norm has to be measured anew before it can train; see
+            :func:`mien.train.unfolding.restore_batch_norm`.
     """
 
     source: str
     loaded: int
     new: tuple[str, ...]
     unused: tuple[str, ...]
+    batch_norm_folded: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """For ``run.json``."""
@@ -54,6 +57,24 @@ class Loaded:
     def __str__(self) -> str:
         new, unused = _shortened(self.new), _shortened(self.unused)
         return f"{self.loaded} tensors from {self.source}; untrained: {new}; not used of it: {unused}"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What weights of a file expect of their input, as its metadata says under ``mien``.
+
+    Attributes:
+        mean, std: per channel in the file's order, of pixels in 0-1.
+        order: of the channels, ``rgb`` or ``bgr``.
+        batch_norm: ``folded``: its running statistics are not those of the input at hand, and are measured anew.
+        lineage: what the weights were trained on, and under which terms; goes into the card.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    order: str = "rgb"
+    batch_norm: str = "measured"
+    lineage: str = ""
 
 
 def start(network: Classifier, recipe: Recipe, labels: Mapping[str, tuple[str, ...]]) -> Loaded | None:
@@ -74,13 +95,15 @@ def start(network: Classifier, recipe: Recipe, labels: Mapping[str, tuple[str, .
     spec = recipe.network.weights
     if spec is None:
         return None
-    source, state = _read(spec, labels, network, recipe.seed)
+    source, state, expected = _read(spec, labels, network, recipe.seed)
     added: set[str] = set()
     if spec.run is not None and isinstance(recipe.network, Residual):
         state, added = _deepened(state, RunFolder(spec.run), recipe.network)
     if spec.run is None and spec.model is None and isinstance(recipe.network, Backbone):
         state = _renamed(state, network.backbone)
     stem = f"backbone.{stem_name(network.backbone)}.weight"
+    if expected is not None:
+        _adapt_input(state, stem, network, expected)
     small = isinstance(recipe.network, Backbone) and recipe.network.stem == "small"
     target = network.state_dict()
     if stem in state and not (small and state[stem].shape[2:] != target[stem].shape[2:]):
@@ -98,7 +121,8 @@ def start(network: Classifier, recipe: Recipe, labels: Mapping[str, tuple[str, .
         )
     network.load_state_dict(fitting, strict=False)
     unused = tuple(name.removeprefix("backbone.") for name in state if name not in fitting)
-    return Loaded(source, len(fitting), new, unused)
+    folded = spec.model is not None or (expected is not None and expected.batch_norm == "folded")
+    return Loaded(source, len(fitting), new, unused, folded)
 
 
 def of_model(name: str) -> tuple[Classifier, Recipe, dict[str, tuple[str, ...]]]:
@@ -153,17 +177,51 @@ def _shortened(names: tuple[str, ...] | list[str]) -> str:
 
 def _read(
     spec: Weights, labels: Mapping[str, tuple[str, ...]], network: Classifier, seed: int
-) -> tuple[str, dict[str, Tensor]]:
-    """Where the weights come from, and tensors by the network's own names."""
+) -> tuple[str, dict[str, Tensor], Expected | None]:
+    """Where the weights come from, tensors by the network's own names, and what the file says that they expect."""
     if spec.hub:
-        return f"{spec.hub} (hub)", _backbone_names(_from_hub(spec.hub))
+        return f"{spec.hub} (hub)", _backbone_names(_from_hub(spec.hub)), None
     if spec.file:
-        return spec.file, _backbone_names(_from_file(Path(spec.file)))
+        return spec.file, _backbone_names(_from_file(Path(spec.file))), _expected(Path(spec.file))
     if spec.run:
-        return f"run {spec.run}", _from_run(RunFolder(spec.run), labels)
+        return f"run {spec.run}", _from_run(RunFolder(spec.run), labels), None
     assert spec.model is not None
     state, theirs = unfolding.read(spec.model, network, seed)
-    return f"model {spec.model}", _without_other_heads(state, theirs, labels)
+    return f"model {spec.model}", _without_other_heads(state, theirs, labels), None
+
+
+def _expected(path: Path) -> Expected | None:
+    """What a weights file says under ``mien`` in its metadata; None where it says nothing."""
+    if path.suffix != ".safetensors":
+        return None
+    with require("safetensors", "train").safe_open(path, framework="pt") as opened:
+        text = (opened.metadata() or {}).get("mien")
+    if text is None:
+        return None
+    try:
+        return Expected(**json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise TrainingError(f"{path} says of its input what cannot be read: {error}") from error
+
+
+@torch.no_grad()
+def _adapt_input(state: dict[str, Tensor], stem: str, network: Classifier, expected: Expected) -> None:
+    """Fold another normalization and channel order into the first convolution and what follows it.
+
+    Exact except at edges that are padded with zeros, where zero stands for another gray.
+    """
+    weight = state[stem].float()
+    weight = weight.flip(1) if expected.order == "bgr" else weight
+    mean, std = (torch.tensor(list(numbers)).view(1, -1, 1, 1) for numbers in (expected.mean, expected.std))
+    mean, std = (t.flip(1) if expected.order == "bgr" else t for t in (mean, std))
+    shift = (weight * (network.mean.cpu() - mean) / std).sum(dim=(1, 2, 3))
+    state[stem] = weight * network.deviation.cpu() / std
+    place = stem.removesuffix(".weight")
+    norm = unfolding.norms_after_convolutions(network).get(place)
+    if norm is not None:
+        state[f"{norm[0]}.running_mean"] = state[f"{norm[0]}.running_mean"].float() - shift
+    else:
+        state[f"{place}.bias"] = state.get(f"{place}.bias", torch.zeros_like(shift)).float() + shift
 
 
 def _backbone_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
