@@ -22,6 +22,7 @@ from mien.faces.video import open_capture, to_rgb, told_ffmpeg, without_password
 
 _PORT = 554  # of RTSP (RFC 7826); a look-up wants one
 _STREAMING = "rtsp,rtp,rtsps,srtp,tcp,tls,udp"
+_PATIENCE = 30.0  # seconds to wait for a last frame
 
 
 def is_stream(text: str) -> bool:
@@ -97,6 +98,12 @@ class _Newest:
         self._thread.start()
 
     def _read(self) -> None:
+        try:
+            self._read_on()
+        finally:
+            self._capture.release()  # by whoever reads: a driver does not bear both at once
+
+    def _read_on(self) -> None:
         while not self._stop:
             try:
                 done, pixels = self._capture.read()
@@ -121,9 +128,9 @@ class _Newest:
             return frame, self._count
 
     def close(self) -> None:
+        """Stop reading; a capture that hangs is left to its thread, which releases it when it comes back."""
         self._stop = True
-        self._thread.join(timeout=30)
-        self._capture.release()
+        self._thread.join(timeout=_PATIENCE)
 
 
 def _live(connect: Callable[[], cv2.VideoCapture], name: str, retries: int) -> Iterator[Shot]:
