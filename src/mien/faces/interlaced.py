@@ -142,7 +142,8 @@ def deinterlaced(path: str, options: str, name: str) -> Iterator[cv2.VideoCaptur
     assert process.stdout is not None
     pipe = _Pipe(process.stdout)  # held until the end: OpenCV lets go of it without Python's lock, and must not be last
     try:
-        capture = cv2.VideoCapture(pipe, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+        opened: Any = cv2.VideoCapture  # whose annotations do not know that it takes such a file
+        capture = opened(pipe, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
         try:
             if not capture.isOpened():
                 raise SourceError(f"{name}: interlaced video that ffmpeg cannot read either: damaged")

@@ -67,7 +67,7 @@ def read_file(
     name = name or str(path)
     if not path.is_file():
         raise SourceError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}, expected a video")
-    given = -1.0
+    given, header = -1.0, _Header(25.0, 0)
     try:
         for back in (*(back for back in _BACK if back < start), None):
             with _opened(_whole(path), _FILE_OPTIONS, name) as capture:
