@@ -101,6 +101,12 @@ def test_large_pictures_do_not_wait_for_others(recognizer, monkeypatch):
     assert recognizer.model.batches == [1, 1, 1, 1]
 
 
+def test_a_new_clip_begins_a_new_batch(recognizer, monkeypatch):
+    monkeypatch.setattr(recognition, "_TOGETHER_PIXELS", 320 * 120 * 3)
+    list(recognizer.read([*clip("a", 3), *clip("b", 3)]))
+    assert recognizer.model.batches == [3, 3]
+
+
 def test_what_could_not_be_read_is_a_frame_with_its_error(recognizer):
     lost = Shot("b.png", None, PictureError("b.png: not a picture"))
     frames = frames_of(recognizer, [still("a.png", 1), lost, still("c.png", 2)])

@@ -160,6 +160,7 @@ class Recognizer:
                 clip = None
             elif clip is None or clip[0] != shot.source or shot.index <= previous:
                 yield from self._finish(waiting, steady)
+                size = 0
                 steady = Smoother(following.smooth) if following.smooth > 0 and following.track else None
                 clip = (shot.source, Follower(self.detector, interval=following.interval), steady)
             previous = -1 if shot.index is None else shot.index

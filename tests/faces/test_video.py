@@ -568,6 +568,41 @@ def test_who_is_slower_than_the_camera_gets_its_newest_frame(plugged):
     assert ended()
 
 
+def test_a_camera_that_hangs_is_released_once_it_comes_back(plugged, monkeypatch):
+    monkeypatch.setattr(live, "_PATIENCE", 0.02)
+    camera = plugged(bgr(1000))
+    shots = read_camera(0)
+    next(shots)
+    camera.pause = 0.3
+    time.sleep(0.05)
+    shots.close()
+    assert camera.reading
+    assert not camera.released
+    for thread in threading.enumerate():
+        if thread.name == "mien-live":
+            thread.join(5)
+    assert camera.released
+
+
+def test_of_a_stream_only_pictures_that_changed_count():
+    """Where a conversion fails, OpenCV gives the same memory again, and at first what lay there before."""
+    given = [draw(number)[..., ::-1] for number in (9, 9, 1, 1, 2)]
+    newest, seen = live._Newest(FakeCamera(iter(given), pause=0.05), checked=True), []
+    while (found := newest.take()) is not None:
+        seen.append((number_of(found[0]), found[1]))
+    newest.close()
+    assert seen == [(1, 3), (2, 5)]
+
+
+def test_a_stream_that_never_changes_is_left(monkeypatch):
+    monkeypatch.setattr(live, "_FROZEN", 20)
+    camera = FakeCamera((draw(3) for _ in range(1000)), pause=0)
+    newest = live._Newest(camera, checked=True)
+    assert newest.take() is None
+    newest.close()
+    assert camera.given == 20
+
+
 def test_no_camera_is_said(plugged):
     plugged([], opened=False)
     assert refused(read_camera(0)) == "camera:0: there is no such camera, or another program uses it"

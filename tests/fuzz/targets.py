@@ -140,7 +140,7 @@ def video_seeds() -> list[bytes]:
     """A few frames in each container that OpenCV writes."""
     made = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, code in (("a.mp4", "mp4v"), ("a.avi", "MJPG"), ("a.mkv", "mp4v")):
+        for name, code in (("a.mp4", "mp4v"), ("a.avi", "MJPG"), ("a.mkv", "mp4v"), ("a.ts", "mpg2")):
             path = Path(folder, name)
             with video.told_ffmpeg(""):
                 writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), 25, (48, 32))

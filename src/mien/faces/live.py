@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 
 from mien.errors import SourceError
 from mien.faces.connection import check_online, look_up
+from mien.faces.interlaced import is_same
 from mien.faces.shot import Shot
 from mien.faces.video import open_capture, to_rgb, told_ffmpeg, without_password
 
 _PORT = 554  # of RTSP (RFC 7826); a look-up wants one
 _STREAMING = "rtsp,rtp,rtsps,srtp,tcp,tls,udp"
+_PATIENCE = 30.0  # seconds to wait for a last frame
+_FROZEN = 250  # frames after which a stream whose picture never changed is left
 
 
 def is_stream(text: str) -> bool:
@@ -53,7 +56,7 @@ def read_stream(address: str, *, private: bool = False, timeout: float = 10.0, r
     def connect() -> cv2.VideoCapture:
         return open_capture(address, options, shown, timeout)
 
-    yield from _live(connect, shown, retries)
+    yield from _live(connect, shown, retries, checked=True)
 
 
 def _check_host(shown: str, private: bool) -> None:
@@ -86,10 +89,16 @@ def read_camera(number: int) -> Iterator[Shot]:
 
 
 class _Newest:
-    """The last frame that a live source gave, read by a thread of its own so that nothing old is waited for."""
+    """The last frame that a live source gave, read by a thread of its own so that nothing old is waited for.
 
-    def __init__(self, capture: cv2.VideoCapture) -> None:
-        self._capture = capture
+    Args:
+        capture: the source.
+        checked: only a frame that differs from the one before counts: where FFmpeg's conversion fails, as of
+            interlaced video, OpenCV gives the same memory again (``mien.faces.interlaced``).
+    """
+
+    def __init__(self, capture: cv2.VideoCapture, *, checked: bool = False) -> None:
+        self._capture, self._checked = capture, checked
         self._fresh = threading.Condition()
         self._frame: NDArray[np.uint8] | None = None
         self._count, self._over, self._stop = 0, False, False
@@ -97,6 +106,14 @@ class _Newest:
         self._thread.start()
 
     def _read(self) -> None:
+        try:
+            self._read_on()
+        finally:
+            self._capture.release()  # by whoever reads: a driver does not bear both at once
+
+    def _read_on(self) -> None:
+        last: NDArray[np.uint8] | None = None
+        changed = not self._checked
         while not self._stop:
             try:
                 done, pixels = self._capture.read()
@@ -106,7 +123,11 @@ class _Newest:
                 if not done or pixels is None:
                     self._over = True
                 else:
-                    self._frame, self._count = np.asarray(pixels, np.uint8), self._count + 1
+                    frame, self._count = np.asarray(pixels, np.uint8), self._count + 1
+                    fresh = not self._checked or (last is not None and not is_same(last, frame))
+                    last, changed = frame, changed or fresh
+                    self._frame = frame if fresh else self._frame
+                    self._over = not changed and self._count >= _FROZEN
                 self._fresh.notify()
             if self._over:
                 return
@@ -121,17 +142,17 @@ class _Newest:
             return frame, self._count
 
     def close(self) -> None:
+        """Stop reading; a capture that hangs is left to its thread, which releases it when it comes back."""
         self._stop = True
-        self._thread.join(timeout=30)
-        self._capture.release()
+        self._thread.join(timeout=_PATIENCE)
 
 
-def _live(connect: Callable[[], cv2.VideoCapture], name: str, retries: int) -> Iterator[Shot]:
+def _live(connect: Callable[[], cv2.VideoCapture], name: str, retries: int, *, checked: bool = False) -> Iterator[Shot]:
     """Frames of a live source; connects again where it is lost, as often as it may in a row."""
     capture = connect()
     began, counted, failures = time.monotonic(), 0, 0
     while True:
-        newest, got = _Newest(capture), 0
+        newest, got = _Newest(capture, checked=checked), 0
         try:
             while (found := newest.take()) is not None:
                 pixels, got = found

@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from mien.errors import SourceError
 from mien.faces.images import MAX_PIXELS
+from mien.faces.interlaced import ConversionCheck, NotConvertedError, deinterlaced, scribble
 from mien.faces.shot import Shot
 
 #: File names that count as videos.
@@ -32,6 +34,8 @@ _FILE_OPTIONS = f"format_whitelist;{_CONTAINERS}|protocol_whitelist;file"
 # A file may end this much before its header says without being called cut off: headers round.
 _TOLERANCE = 0.02
 _ROUNDING = 0.001  # of times, in seconds
+# Reads in a row that may fail before the video counts as ended: a repeated picture or a damaged one is none to OpenCV.
+_FAILED_READS = 250
 # Seconds before the one to start at that are leapt to, one after the other: FFmpeg may land on a later key frame than
 # the one asked for, as it does in MPEG-TS.
 _BACK = (1.0, 8.0, 64.0, 512.0)
@@ -63,12 +67,26 @@ def read_file(
     name = name or str(path)
     if not path.is_file():
         raise SourceError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}, expected a video")
-    for back in (*(back for back in _BACK if back < start), None):
-        with _opened(_whole(path), _FILE_OPTIONS, name) as capture:
-            first = 0 if back is None else _leap(capture, start - back, start)
-            if first is not None:
-                yield from _frames(capture, name, every, start, end, first, grabbed=back is not None)
+    given, header = -1.0, _Header(25.0, 0)
+    try:
+        for back in (*(back for back in _BACK if back < start), None):
+            with _opened(_whole(path), _FILE_OPTIONS, name) as capture:
+                header = _Header.of(capture)
+                first = 0 if back is None else _leap(capture, start - back, start)
+                if first is None:
+                    continue
+                check = ConversionCheck(lambda at: _at(path, name, at))
+                for shot in _frames(capture, header, name, every, start, end, first, check, grabbed=back is not None):
+                    given = given if shot.time is None else shot.time
+                    yield shot
                 return
+    except NotConvertedError:
+        pass
+    # In a stream of both kinds, some frames were read already; the same ones are left out.
+    with deinterlaced(_whole(path), _FILE_OPTIONS, name) as capture:
+        for shot in _frames(capture, header, name, every, start, end, 0, None, grabbed=False):
+            if shot.time is None or shot.time > given + _ROUNDING:
+                yield shot
 
 
 def without_password(address: str) -> str:
@@ -102,25 +120,67 @@ def _whole(path: Path) -> str:
     return str(path.absolute())
 
 
+@dataclass(frozen=True)
+class _Header:
+    """What a file says about itself: frames a second, and how many there are."""
+
+    rate: float
+    count: float
+
+    @classmethod
+    def of(cls, capture: cv2.VideoCapture) -> _Header:
+        return cls(_rate(capture), capture.get(cv2.CAP_PROP_FRAME_COUNT))
+
+
 def _rate(capture: cv2.VideoCapture) -> float:
     rate = capture.get(cv2.CAP_PROP_FPS)
     return rate if 0 < rate < 1000 else 25.0
+
+
+def _grab(capture: cv2.VideoCapture) -> bool:
+    """Decode the next frame, past single reads that fail."""
+    return any(capture.grab() for _ in range(_FAILED_READS))
 
 
 def _leap(capture: cv2.VideoCapture, to: float, start: float) -> int | None:
     """Go near a second, and grab a frame there; returns its index, or None where it is not before the start."""
     capture.set(cv2.CAP_PROP_POS_MSEC, to * 1000)
     index = round(capture.get(cv2.CAP_PROP_POS_FRAMES))
-    return index if capture.grab() and 0 < capture.get(cv2.CAP_PROP_POS_MSEC) <= start * 1000 else None
+    return index if _grab(capture) and 0 < capture.get(cv2.CAP_PROP_POS_MSEC) <= start * 1000 else None
+
+
+def _at(path: Path, name: str, at: float) -> cv2.VideoCapture | None:
+    """A new capture that has grabbed the frame of a time in milliseconds, and converted none; None: not found."""
+    for back in (*(back * 1000 for back in _BACK[:2] if back * 1000 < at), None):
+        capture = open_capture(_whole(path), _FILE_OPTIONS, name)
+        if back is not None:
+            capture.set(cv2.CAP_PROP_POS_MSEC, at - back)
+        while _grab(capture):
+            now = capture.get(cv2.CAP_PROP_POS_MSEC)
+            if abs(now - at) <= _ROUNDING * 1000:
+                return capture
+            if now > at:
+                break
+        capture.release()
+    return None
 
 
 def _frames(
-    capture: cv2.VideoCapture, name: str, every: int, start: float, end: float | None, index: int, *, grabbed: bool
+    capture: cv2.VideoCapture,
+    header: _Header,
+    name: str,
+    every: int,
+    start: float,
+    end: float | None,
+    index: int,
+    check: ConversionCheck | None,
+    *,
+    grabbed: bool,
 ) -> Iterator[Shot]:
-    step = 1 / _rate(capture)
-    expected = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+    step, expected = 1 / header.rate, header.count
+    scribble(round(3 * capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT)))
     last, taken = -1.0, 0
-    while grabbed or capture.grab():
+    while grabbed or _grab(capture):
         grabbed = False
         at = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         # Some containers give no times, or the same again: then frames are counted.
@@ -130,7 +190,7 @@ def _frames(
             return
         if at >= start - step / 2:
             if taken % every == 0:
-                yield _retrieved(capture, name, index, max(at, 0.0))
+                yield _retrieved(capture, name, index, max(at, 0.0), check)
             taken += 1
         index += 1
     # Where the rate varies, the number of frames is a guess of OpenCV's and only the time tells.
@@ -144,12 +204,16 @@ def _frames(
         raise SourceError(f"{name}: shows nothing from second {start:g} on: it is shorter, or breaks off before")
 
 
-def _retrieved(capture: cv2.VideoCapture, name: str, index: int, at: float, *, live: bool = False) -> Shot:
+def _retrieved(
+    capture: cv2.VideoCapture, name: str, index: int, at: float, check: ConversionCheck | None = None
+) -> Shot:
     done, pixels = capture.retrieve()
     if not done or pixels is None or not pixels.size:
         error = SourceError(f"{name}: frame {index} at {at:.2f} s is damaged")
-        return Shot(name, None, error, index, at, live)
-    return Shot(name, to_rgb(pixels), None, index, at, live)
+        return Shot(name, None, error, index, at)
+    if check is not None:
+        check.demand(pixels, capture.get(cv2.CAP_PROP_POS_MSEC))
+    return Shot(name, to_rgb(pixels), None, index, at)
 
 
 def to_rgb(pixels: NDArray[Any]) -> NDArray[np.uint8]:
