@@ -31,7 +31,7 @@ class Precision(StrEnum):
 def export(
     run: Annotated[
         Path,
-        typer.Argument(help="The run folder of a finished training; or a model with the heads FER+ and FER2013, to renew."),
+        typer.Argument(help="The run folder of a finished training, or a model with both FER heads to renew."),
     ],
     data: Annotated[Path, typer.Option("--data", help="The table that it was trained on.")],
     out: Annotated[

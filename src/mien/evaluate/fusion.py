@@ -46,9 +46,7 @@ def pool(
     return np.sum(parts, axis=0)
 
 
-def fit(
-    pooled: NDArray[np.floating], shares: NDArray[np.floating], prior: tuple[float, ...] = PRIOR
-) -> Calibration:
+def fit(pooled: NDArray[np.floating], shares: NDArray[np.floating], prior: tuple[float, ...] = PRIOR) -> Calibration:
     """The temperature and biases that make single votes most likely, with the biases carried to the prior.
 
     Args:

@@ -54,7 +54,7 @@ def fuse(file: bytes, table: Table, where: str = "the file") -> bytes:
     """
     bare, card = detach(file, where=where)
     if not fusible(card, table):
-        raise ExportError(f"{where} is not fused: that takes the heads ferplus and fer2013, and a table with FER+ votes")
+        raise ExportError(f"{where} cannot be fused: it takes the heads ferplus and fer2013, and FER+ votes")
     names = {output.label_set: name for name, output in card.heads.items()}
     with tempfile.TemporaryDirectory() as folder:
         old = Path(folder) / "old.onnx"
@@ -66,9 +66,7 @@ def fuse(file: bytes, table: Table, where: str = "the file") -> bytes:
         fitted = fusion.fit(fusion.pool(said), ferplus.seven_shares(votes))
         heads = {f"{ANSWER}_{label_set}": card.outputs[names[label_set]] for label_set in fusion.WEIGHTS}
         weights = {f"{ANSWER}_{label_set}": weight for label_set, weight in fusion.WEIGHTS.items()}
-        answer = Output(
-            BASIC_SEVEN, FUSED, fitted.temperature, bias=fitted.bias, fusion=weights, prior=fusion.PRIOR
-        )
+        answer = Output(BASIC_SEVEN, FUSED, fitted.temperature, bias=fitted.bias, fusion=weights, prior=fusion.PRIOR)
         made = _extended(bare, {names[label_set]: f"{ANSWER}_{label_set}" for label_set in names}, answer)
         new = Path(folder) / "new.onnx"
         renewed = replace(card, outputs={ANSWER: answer, **heads})
@@ -78,7 +76,7 @@ def fuse(file: bytes, table: Table, where: str = "the file") -> bytes:
         now = {s.label_set: s.probabilities for s in after.scores}
         gates.check_parity(said | {FUSED: fitted.probabilities(fusion.pool(said)).astype(np.float32)}, now)
         if any(not np.array_equal(said[name], now[name]) for name in said):
-            raise ExportError(f"{where} is not fused: its heads would answer otherwise than before")
+            raise ExportError(f"{where} cannot be fused: its heads would answer otherwise than before")
         finished = complete(renewed, model, after)
         kept = {
             name: replace(output, metrics={**(heads[name].metrics if name in heads else {}), **output.metrics})

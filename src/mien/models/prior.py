@@ -52,7 +52,9 @@ def resolve(prior: Prior, labels: Sequence[str]) -> NDArray[np.float64]:
         prior = _read(Path(prior)) if named is None else named
     shares = {_label(name, labels): share for name, share in prior.items()}
     if set(shares) != set(labels) or len(shares) != len(prior):
-        raise ModelError(f"{where} is for {', '.join(prior) or 'nothing'}; this model wants each of {', '.join(labels)}")
+        raise ModelError(
+            f"{where} is for {', '.join(prior) or 'nothing'}; this model wants each of {', '.join(labels)}"
+        )
     wrong = [name for name, share in shares.items() if not _positive(share)]
     if wrong:
         raise ModelError(f"{where}: the share of {wrong[0]} is {shares[wrong[0]]!r}, not a number above 0")
