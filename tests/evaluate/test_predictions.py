@@ -81,7 +81,7 @@ def elsewhere(path, labels, order):
 def test_labels_of_other_data_are_matched_by_name(tmp_path):
     table = elsewhere(tmp_path / "t.parquet", ("sad", "happy"), [0, 1, 1])
     found = predictions.predict(models.load(threads=1), table, "test")
-    assert [s.output for s in found.scores] == ["probabilities", "probabilities_fer2013"]
+    assert [s.output for s in found.scores] == ["probabilities", "probabilities_ferplus", "probabilities_fer2013"]
     for s in found.scores:
         assert s.label_set == "elsewhere"
         assert [s.labels[k] for k in s.truth] == ["sad", "happy", "happy"]
@@ -90,7 +90,9 @@ def test_labels_of_other_data_are_matched_by_name(tmp_path):
 
 def test_only_outputs_that_know_all_labels_are_scored(tmp_path):
     table = elsewhere(tmp_path / "t.parquet", ("sad", "contempt"), [0, 1])
-    assert [s.output for s in predictions.predict(models.load(threads=1), table, "test").scores] == ["probabilities"]
+    assert [s.output for s in predictions.predict(models.load(threads=1), table, "test").scores] == [
+        "probabilities_ferplus"
+    ]
 
 
 def test_a_label_that_the_model_does_not_know_is_refused_by_name(tmp_path):
