@@ -27,6 +27,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Faces:
     """What is known of the faces: labels (-1: none), shares of votes, the fold of each, and persons."""
 
@@ -68,13 +69,24 @@ class Faces:
     elsewhere_fold: Labels
 
     @property
+    def common(self) -> Array:
+        """The mean share of votes on PublicTest."""
+        return self.shares[self.shares.sum(axis=1) > 0].mean(axis=0)
+
+    @property
     def five(self) -> list[int]:
         """The expressions with enough development faces."""
         return [k for k in range(SEVEN) if (self.elsewhere == k).sum() >= RARE]
 
 
-#: Log-probabilities of both heads of one file, on PublicTest and elsewhere.
-Heads = tuple[dict[str, Array], dict[str, Array]]
+@dataclass(frozen=True, eq=False)
+class Heads:
+    """Label set to probabilities (N, 7) of one file's heads, on PublicTest and elsewhere."""
+
+    here: dict[str, Array]
+    away: dict[str, Array]
+
+
 #: Scores (N, 7) of the seven on PublicTest, each by a fit that has not seen the face, and on the faces from elsewhere.
 Way = Callable[[Heads, Faces], tuple[Array, Array]]
 
@@ -106,7 +118,7 @@ def load(data: Path, unseen: Path) -> tuple[Faces, dict[str, Heads]]:
     for name in MODELS:
         model = models.load(name)
         crops = [np.asarray(resize(decode(picture), model.card.width, model.card.height)) for picture in rows["image"]]
-        heads[name] = (_heads(model, part.pictures(model.card.width)), _heads(model, np.stack(crops)))
+        heads[name] = Heads(_heads(model, part.pictures(model.card.width)), _heads(model, np.stack(crops)))
     return faces, heads
 
 
@@ -122,7 +134,7 @@ def _heads(model: models.Model, crops: NDArray[np.uint8]) -> dict[str, Array]:
 def pooled(weight: float, heads: Heads) -> tuple[Array, Array]:
     """Log-linear means with a weight for FER+'s head."""
     weights = {"ferplus": weight, "fer2013": 1 - weight}
-    a, b = (fusion.pool(side, weights) for side in heads)
+    a, b = (fusion.pool(side, weights) for side in (heads.here, heads.away))
     return log_softmax(a, axis=1), log_softmax(b, axis=1)
 
 
@@ -131,7 +143,7 @@ def divided(weight: float, strength: float) -> Way:
 
     def way(heads: Heads, faces: Faces) -> tuple[Array, Array]:
         a, b = pooled(weight, heads)
-        crowd, own = faces.shares.mean(axis=0), np.bincount(faces.original, minlength=SEVEN) / len(faces.original)
+        crowd, own = faces.common, np.bincount(faces.original, minlength=SEVEN) / len(faces.original)
         away = strength * (weight * np.log(crowd) + (1 - weight) * np.log(own))
         return a - away, b - away
 
@@ -145,45 +157,59 @@ def prior_of(common: Array, power: float, neutral: float) -> Array:
 
 
 def calibrated(weight: float, power: float, neutral: float) -> Way:
-    """What mien does: a log-linear mean, calibrated on single votes, carried to a prior."""
+    """A log-linear mean, calibrated on single votes, carried to a prior."""
 
     def way(heads: Heads, faces: Faces) -> tuple[Array, Array]:
-        a, b = pooled(weight, heads)
-        prior = tuple(prior_of(faces.shares[faces.shares.sum(axis=1) > 0].mean(axis=0), power, neutral))
-        found = np.empty_like(a)
-        for fold in range(FOLDS):
-            seen = faces.fold != fold
-            found[~seen] = fusion.fit(a[seen], faces.shares[seen], prior).probabilities(a[~seen])
-        return np.log(found), np.log(fusion.fit(a, faces.shares, prior).probabilities(b))
+        here, away = on_votes(weight, heads, faces)
+        common = faces.common
+        moved = np.log(prior_of(common, power, neutral) / common)
+        return here + moved, away + moved
 
     return way
+
+
+@cache
+def on_votes(weight: float, heads: Heads, faces: Faces) -> tuple[Array, Array]:
+    """Logarithms of a mean that is calibrated on single votes, under the votes' own prior."""
+    a, b = pooled(weight, heads)
+    common = tuple(faces.common)
+    found = np.empty_like(a)
+    for fold in range(FOLDS):
+        seen = faces.fold != fold
+        found[~seen] = fusion.fit(a[seen], faces.shares[seen], common).probabilities(a[~seen])
+    return np.log(found), np.log(fusion.fit(a, faces.shares, common).probabilities(b))
 
 
 def shipped(heads: Heads, faces: Faces) -> tuple[Array, Array]:
     """The answer with the weight and prior that mien has."""
-    a, b = (fusion.pool(side) for side in heads)
-    found = np.empty_like(a)
-    for fold in range(FOLDS):
-        seen = faces.fold != fold
-        found[~seen] = fusion.fit(a[seen], faces.shares[seen]).probabilities(a[~seen])
-    return np.log(found), np.log(fusion.fit(a, faces.shares).probabilities(b))
+    moved = np.log(np.array(fusion.PRIOR) / faces.common)
+    here, away = on_votes(fusion.WEIGHTS["ferplus"], heads, faces)
+    return here + moved, away + moved
 
 
 def learned(votes: float, power: float) -> Way:
-    """Multinomial logistic regression on both heads' log-probabilities, to votes and original labels mixed."""
+    """Multinomial logistic regression on both heads' log-probabilities, carried to a power of its targets' prior."""
 
     def way(heads: Heads, faces: Faces) -> tuple[Array, Array]:
-        a, b = (np.maximum(np.hstack([np.log(np.maximum(side[n], 1e-6)) for n in LABEL_SETS]), -12) for side in heads)
-        target = votes * faces.shares + (1 - votes) * np.eye(SEVEN)[faces.original]
-        common = target.sum(axis=0) / target.sum()
-        found = np.empty((len(a), SEVEN))
-        for fold in range(FOLDS):
-            seen = faces.fold != fold
-            found[~seen] = _regression(a[seen], target[seen])(a[~seen])
-        moved = (1 - power) * np.log(common)
-        return found - moved, _regression(a, target)(b) - moved
+        here, away, common = regressed(votes, heads, faces)
+        moved = (power - 1) * np.log(common)
+        return here + moved, away + moved
 
     return way
+
+
+@cache
+def regressed(votes: float, heads: Heads, faces: Faces) -> tuple[Array, Array, Array]:
+    """Scores of that regression, its targets votes and original labels mixed, and what share each label has there."""
+    x, new = (
+        np.hstack([np.log(np.maximum(side[name], 1e-5)) for name in LABEL_SETS]) for side in (heads.here, heads.away)
+    )
+    target = votes * faces.shares + (1 - votes) * np.eye(SEVEN)[faces.original]
+    found = np.empty((len(x), SEVEN))
+    for fold in range(FOLDS):
+        seen = faces.fold != fold
+        found[~seen] = _regression(x[seen], target[seen])(x[~seen])
+    return found, _regression(x, target)(new), target.sum(axis=0) / target.sum()
 
 
 def _regression(x: Array, target: Array) -> Callable[[Array], Array]:

@@ -46,7 +46,7 @@ def fuse(file: bytes, table: Table, where: str = "the file") -> bytes:
 
     Returns:
         Outputs ``probabilities`` (7), ``probabilities_ferplus`` (8), ``probabilities_fer2013`` (7); the card has
-        figures on validation, thresholds and golden answers of all, and no other figures of the answer.
+        figures on validation, thresholds and golden answers of all; figures on other splits stay where they hold.
 
     Raises:
         ModelError: the file is damaged.
@@ -78,8 +78,10 @@ def fuse(file: bytes, table: Table, where: str = "the file") -> bytes:
         if any(not np.array_equal(said[name], now[name]) for name in said):
             raise ExportError(f"{where} cannot be fused: its heads would answer otherwise than before")
         finished = complete(renewed, model, after)
+        same = {ANSWER: card.outputs[ANSWER]} if made == bare else {}  # its figures on other splits hold as well
+        earlier = heads | same
         kept = {
-            name: replace(output, metrics={**(heads[name].metrics if name in heads else {}), **output.metrics})
+            name: replace(output, metrics={**(earlier[name].metrics if name in earlier else {}), **output.metrics})
             for name, output in finished.outputs.items()
         }
         return attach(made, replace(finished, outputs=kept))
