@@ -18,8 +18,8 @@ class StubModel:
             width=48,
             height=48,
             outputs={
-                "probabilities": SimpleNamespace(labels=BASIC_EIGHT, label_set="ferplus"),
-                "probabilities_fer2013": SimpleNamespace(labels=BASIC_SEVEN, label_set="fer2013"),
+                "probabilities": SimpleNamespace(labels=BASIC_EIGHT, label_set="ferplus", prior=()),
+                "probabilities_fer2013": SimpleNamespace(labels=BASIC_SEVEN, label_set="fer2013", prior=()),
             },
             framing={name: framing.to_dict() for name, framing in FER2013_FRAMING.items()},
         )

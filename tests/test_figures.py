@@ -81,6 +81,7 @@ def test_the_paper_page_shows_the_recorded_cells():
         ("results.md", "ablation"),
         ("results.md", "networks"),
         ("results.md", "averaging"),
+        ("results.md", "fusion"),
     ],
 )
 def test_pages_show_what_benchmarks_recorded(page, benchmark, monkeypatch):

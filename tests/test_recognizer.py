@@ -168,3 +168,25 @@ assert not loaded & heavy, loaded & heavy
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == done.stderr == ""
+
+
+def test_probabilities_are_carried_to_the_prior_of_the_user_and_the_frame_says_which():
+    model = StubModel()
+    face = np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8)
+    labels = model.card.outputs["probabilities"].labels
+    before = np.arange(1, 9) / 36
+    model.card.outputs["probabilities"].prior = tuple(before)
+    plain = Recognizer(model, detector="none").predict(face, color="rgb")
+    assert plain.prior == pytest.approx(dict(zip(labels, before, strict=True)))
+    wanted = dict(zip(labels, before[::-1].tolist(), strict=True))
+    there = Recognizer(model, detector="none", prior=wanted).predict(face, color="rgb")
+    assert there.to_dict()["prior"] == pytest.approx(wanted, abs=1e-4)
+    moved = np.array(list(plain.faces[0].probabilities.values())) * before[::-1] / before
+    assert list(there.faces[0].probabilities.values()) == pytest.approx(moved / moved.sum(), abs=1e-6)
+    assert there.faces[0].outputs["probabilities_fer2013"] == plain.faces[0].outputs["probabilities_fer2013"]
+
+
+def test_a_model_that_does_not_say_its_prior_has_no_other_either():
+    with pytest.raises(ModelError, match="does not say under which prior"):
+        Recognizer(StubModel(), detector="none", prior="balanced")
+    assert Recognizer(StubModel(), detector="none").predict(np.zeros((48, 48), np.uint8)).prior is None

@@ -40,7 +40,7 @@ class Job:
 
     Attributes:
         model: an installed model or the path of a file, which every worker must see; None: the default.
-        detector, align, min_size, error_rate: as :class:`mien.Recognizer` takes them.
+        detector, align, min_size, error_rate, prior: as :class:`mien.Recognizer` takes them.
         every: of videos, take only each so many-th frame.
         smooth: seconds that probabilities are averaged over in videos.
         shard: sources in a shard; a video or an archive counts as one.
@@ -54,6 +54,7 @@ class Job:
     every: int = 1
     smooth: float = 0.4
     shard: int = 500
+    prior: str | None = None
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,13 @@ def _alone(job: Job) -> Recognizer:
 
     cv2.setNumThreads(1)
     return Recognizer(
-        job.model, job.detector, threads=1, align=job.align, min_size=job.min_size, error_rate=job.error_rate
+        job.model,
+        job.detector,
+        threads=1,
+        align=job.align,
+        min_size=job.min_size,
+        error_rate=job.error_rate,
+        prior=job.prior,
     )
 
 

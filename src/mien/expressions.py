@@ -22,6 +22,9 @@ BASIC_EIGHT: tuple[str, ...] = (*BASIC_SEVEN, "contempt")
 #: The named label sets: what an output of a model file or a head of a network is trained and scored on.
 LABEL_SETS: Mapping[str, tuple[str, ...]] = MappingProxyType({"fer2013": BASIC_SEVEN, "ferplus": BASIC_EIGHT})
 
+#: The label set of the answer that is fused from both: the basic seven, true where most of FER+'s voters saw it.
+FUSED = "expressions"
+
 #: The vote columns of ``fer2013new.csv`` in its order: ten annotators a picture. NF: not a face.
 FERPLUS_VOTES: tuple[str, ...] = (
     "neutral",

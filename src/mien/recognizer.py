@@ -24,7 +24,8 @@ from mien.faces.follow import Follower
 from mien.faces.images import Color, Picture, read
 from mien.faces.shot import Shot
 from mien.faces.sources import Reading, Source
-from mien.models import Model, load
+from mien.models import Card, Model, load
+from mien.models.prior import Prior, resolve, reweight
 from mien.results import Face, Frame
 from mien.smoothing import Smoother
 
@@ -70,6 +71,9 @@ class Recognizer:
         align: turn faces upright by the line through their eyes before they are scored, where the detector sees eyes.
         min_size: faces smaller than this many pixels a side are left out.
         provider: what computes: "cpu", or "cuda", "coreml", "directml", "openvino" where ONNX Runtime has them.
+        prior: how often each expression is expected where the pictures come from: "natural", "balanced", a JSON file or
+            a mapping of label to share (``mien.models.prior``); the first output's probabilities are carried there
+            from the prior in the model's card; None leaves them.
         error_rate: answer ``unsure`` where the model is less sure than it must be for this share of wrong answers
             among those it gives; the model's card says for which rates it knows; None: always answer.
 
@@ -79,8 +83,8 @@ class Recognizer:
         notice: what you should know about it, as that the better detector could not be had; None: nothing.
 
     Raises:
-        ModelError: there is no such model, it is damaged, was not framed for this detector, or does not know how sure
-            it must be for this error rate.
+        ModelError: there is no such model, it is damaged, was not framed for this detector, does not know how sure
+            it must be for this error rate, or does not say which prior its probabilities have; there is no such prior.
         DetectorError: there is no such detector, or this OpenCV cannot run it.
         DownloadError: "yunet" or "mediapipe" was asked for by name and its file cannot be had.
         MissingExtraError: "mediapipe" or "mtcnn" was asked for and what it needs is not installed.
@@ -96,6 +100,7 @@ class Recognizer:
         min_size: float = 0.0,
         error_rate: float | None = None,
         provider: str = "cpu",
+        prior: Prior | None = None,
     ) -> None:
         if model is None or isinstance(model, (str, Path)):
             model = load(model, threads=threads, provider=provider)
@@ -112,6 +117,7 @@ class Recognizer:
         self._framing = framing
         self._align, self._min_size = align, min_size
         self._threshold = 0.0 if error_rate is None else card.threshold(error_rate)
+        self._prior = None if prior is None else _prior(card, prior)
 
     def predict(self, picture: Picture, color: Color | None = None) -> Frame:
         """Read the expressions of all faces in one picture.
@@ -208,6 +214,11 @@ class Recognizer:
         card = self.model.card
         crops = [one for picture in seen for one in picture.crops]
         scores = self.model.score(np.stack(crops)) if crops else {}
+        answer, output = next(iter(card.outputs.items()))
+        before = output.prior
+        if self._prior is not None and crops:
+            scores = {**scores, answer: reweight(scores[answer], np.array(before), self._prior)}
+        used = before if self._prior is None else self._prior.tolist()
         numbers = count()
         frames: list[Frame] = []
         for picture in seen:
@@ -235,9 +246,21 @@ class Recognizer:
                     index=shot.index,
                     time=shot.time,
                     error=None if shot.error is None else str(shot.error),
+                    prior=dict(zip(output.labels, used, strict=True)) if len(used) else None,
                 )
             )
         return frames
+
+
+def _prior(card: Card, asked: Prior) -> NDArray[np.float64]:
+    """The shares that are asked for, in the order of the model's first output."""
+    output = next(iter(card.outputs.values()))
+    if not output.prior:
+        raise ModelError(
+            f"the model {card.name!r} does not say under which prior its probabilities hold, so no other can be used;"
+            " mien export writes that for models with the heads FER+ and FER2013"
+        )
+    return resolve(asked, output.labels)
 
 
 def _steadied(frame: Frame, steady: Smoother) -> Frame:

@@ -211,6 +211,8 @@ class Frame:
         index: the number of the frame in its video or stream, counted from 0; None in single pictures.
         time: seconds since the video or stream began; None in single pictures.
         error: why the picture could not be read; None where it could.
+        prior: share of each expression that the probabilities are calibrated for, summing to 1; None where the model
+            does not say.
     """
 
     source: str | None
@@ -222,6 +224,7 @@ class Frame:
     index: int | None = None
     time: float | None = None
     error: str | None = None
+    prior: Mapping[str, float] | None = None
 
     def to_dict(self) -> dict[str, object]:
         """A plain dict, ready for JSON."""
@@ -233,6 +236,7 @@ class Frame:
             "height": self.height,
             "detector": self.detector,
             "model": self.model,
+            "prior": None if self.prior is None else _rounded(self.prior),
             "faces": [face.to_dict() for face in self.faces],
             "error": self.error,
         }

@@ -148,7 +148,9 @@ def test_contempt_is_left_out_and_the_rest_sums_to_one(portrait):
 
 def test_a_model_of_other_labels_is_refused():
     model = StubModel()
-    model.card.outputs = {"probabilities": type(model.card.outputs["probabilities"])(labels=("awake", "sleepy"))}
+    model.card.outputs = {
+        "probabilities": type(model.card.outputs["probabilities"])(labels=("awake", "sleepy"), prior=())
+    }
     with pytest.raises(ModelError, match=r"awake, sleepy.*mien\.Recognizer"):
         FER(model=model).detect_emotions(np.zeros((48, 48, 3), np.uint8), [(0, 0, 48, 48)])
 

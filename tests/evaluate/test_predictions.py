@@ -4,6 +4,7 @@ from made_table import write_table
 from pattern_pictures import pattern, write_patterns
 
 from mien import models
+from mien.data import ferplus
 from mien.data import table as tables
 from mien.data.writer import TableInfo
 from mien.errors import DataError
@@ -16,11 +17,14 @@ def scored(patterns) -> predictions.Predictions:
 
 
 def test_every_face_is_scored_for_each_output(scored, patterns):
-    assert [s.label_set for s in scored.scores] == ["ferplus", "fer2013"]
+    assert [s.label_set for s in scored.scores] == ["expressions", "ferplus", "fer2013"]
+    part = patterns.split("test")
     for s in scored.scores:
         assert s.probabilities.shape == (35, len(s.labels))
         assert s.rows.tolist() == patterns.split("test").rows.tolist()
-        assert s.truth.tolist() == patterns.split("test").truth(s.label_set).tolist()
+        fused = s.label_set == "expressions"
+        truth = ferplus.seven_plurality(part.votes) if fused else part.truth(s.label_set)
+        assert s.truth.tolist() == truth.tolist()
     assert scored.provenance["data_fingerprint"] == patterns.fingerprint
 
 
@@ -81,7 +85,7 @@ def elsewhere(path, labels, order):
 def test_labels_of_other_data_are_matched_by_name(tmp_path):
     table = elsewhere(tmp_path / "t.parquet", ("sad", "happy"), [0, 1, 1])
     found = predictions.predict(models.load(threads=1), table, "test")
-    assert [s.output for s in found.scores] == ["probabilities", "probabilities_fer2013"]
+    assert [s.output for s in found.scores] == ["probabilities", "probabilities_ferplus", "probabilities_fer2013"]
     for s in found.scores:
         assert s.label_set == "elsewhere"
         assert [s.labels[k] for k in s.truth] == ["sad", "happy", "happy"]
@@ -90,7 +94,9 @@ def test_labels_of_other_data_are_matched_by_name(tmp_path):
 
 def test_only_outputs_that_know_all_labels_are_scored(tmp_path):
     table = elsewhere(tmp_path / "t.parquet", ("sad", "contempt"), [0, 1])
-    assert [s.output for s in predictions.predict(models.load(threads=1), table, "test").scores] == ["probabilities"]
+    assert [s.output for s in predictions.predict(models.load(threads=1), table, "test").scores] == [
+        "probabilities_ferplus"
+    ]
 
 
 def test_a_label_that_the_model_does_not_know_is_refused_by_name(tmp_path):

@@ -50,9 +50,9 @@ def test_the_file_answers_the_calibrated_mean_of_its_members_on_crops_of_any_siz
     assert np.abs(mean - plain["probabilities_fer2013"]).max() > 1e-4  # they differ, so that weights count
     wanted = SEVEN.calibration.probabilities(np.log(mean))
     assert both["probabilities_fer2013"] == pytest.approx(wanted, abs=1e-5)
-    wanted = EIGHT.calibration.probabilities(np.log(plain["probabilities"]))
-    assert both["probabilities"] == pytest.approx(wanted, abs=1e-5)
-    assert packed.score(crops[:0])["probabilities"].shape == (0, 8)
+    wanted = EIGHT.calibration.probabilities(np.log(plain["probabilities_ferplus"]))
+    assert both["probabilities_ferplus"] == pytest.approx(wanted, abs=1e-5)
+    assert packed.score(crops[:0])["probabilities_ferplus"].shape == (0, 8)
 
 
 def test_its_card_says_what_is_inside_and_carries_its_own_figures_and_golden_answers(packed, files, patterns):

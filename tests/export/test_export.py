@@ -41,7 +41,7 @@ def test_the_file_says_what_the_network_says_at_its_temperature(finished, model,
     grey = patterns.split("test").pictures(grey=True)
     logits = scoring.score(network, torch.from_numpy(grey).unsqueeze(1))
     found = model.score(np.repeat(grey[..., None], 3, axis=3))
-    for name, output in model.card.outputs.items():
+    for name, output in model.card.heads.items():
         expected = calibrated(output, logits[output.label_set])
         assert np.abs(found[name] - expected).max() < 1e-5
 
@@ -51,12 +51,12 @@ def test_luma_and_resizing_in_the_graph_are_those_of_torch(finished, model):
     crops = np.random.default_rng(0).integers(0, 256, (4, 111, 97, 3), np.uint8)
     luma = torch.from_numpy(crops / 255 @ np.array([0.299, 0.587, 0.114])).float().unsqueeze(1)
     resized = torch.nn.functional.interpolate(luma, (48, 48), mode="bilinear", antialias=True)
-    output = model.card.outputs["probabilities"]
+    output = model.card.outputs["probabilities_ferplus"]
     with torch.inference_mode():
         expected = calibrated(output, network(resized)["ferplus"])
         plain = torch.nn.functional.interpolate(luma, (48, 48), mode="bilinear")
         without = calibrated(output, network(plain)["ferplus"])
-    found = model.score(crops)["probabilities"]
+    found = model.score(crops)["probabilities_ferplus"]
     assert np.abs(found - expected).max() < 1e-3
     assert np.abs(found - without).max() > 5e-3  # so the bound above does tell them apart
 
@@ -157,7 +157,7 @@ def test_a_file_with_views_says_the_mean_at_a_temperature_of_its_own(finished, m
     grey = patterns.split("test").pictures(grey=True)
     logits = scoring.score(Views(restore(finished), "ten-crop", 44), torch.from_numpy(grey).unsqueeze(1))
     found = looking.score(np.repeat(grey[..., None], 3, axis=3))
-    for name, output in looking.card.outputs.items():
+    for name, output in looking.card.heads.items():
         expected = calibrated(output, logits[output.label_set])
         assert np.abs(found[name] - expected).max() < 1e-5
         assert output.temperature != model.card.outputs[name].temperature
@@ -230,8 +230,8 @@ def test_an_8_bit_file_has_passed_its_gate_and_says_how_it_was_made(finished, mo
     assert "parity" not in made
     assert made["calibration"]["faces"] == 60
     assert set(made["calibration"]["validation_agreement"]) == set(quantise.METHODS)
-    for gate, (name, output) in zip(made["gate"], small.card.outputs.items(), strict=True):
-        assert (gate["output"], gate["faces"], gate["splits"]) == (name, 70, ["validation", "test"])
+    for gate, (name, output) in zip(made["gate"], small.card.heads.items(), strict=True):
+        assert (gate["faces"], gate["splits"]) == (70, ["validation", "test"])
         theirs, ours = (
             np.concatenate([predictions.predict(m, patterns, s).scores[k].probabilities for s in gate["splits"]])
             for m, k in ((model, list(small.card.outputs).index(name)), (small, list(small.card.outputs).index(name)))

@@ -42,7 +42,8 @@ assert "mien" not in sys.modules
 def test_the_default_has_the_outputs_of_the_design(default):
     assert models.find() == models.installed()["default"]
     assert {name: output.labels for name, output in default.card.outputs.items()} == {
-        "probabilities": BASIC_EIGHT,
+        "probabilities": BASIC_SEVEN,
+        "probabilities_ferplus": BASIC_EIGHT,
         "probabilities_fer2013": BASIC_SEVEN,
     }
     assert default.path.stat().st_size <= 6_000_000
@@ -56,7 +57,7 @@ def test_scores_are_probabilities_whatever_the_size_and_number(default):
             assert rows.shape == (shape[0], len(default.card.outputs[name].labels))
             assert rows.dtype == np.float32
             assert np.allclose(rows.sum(axis=1), 1, atol=1e-5)
-    assert default.score(np.empty((0, 48, 48, 3), np.uint8))["probabilities"].shape == (0, 8)
+    assert default.score(np.empty((0, 48, 48, 3), np.uint8))["probabilities"].shape == (0, 7)
 
 
 def test_batches_say_what_single_faces_say(default):

@@ -19,6 +19,7 @@ def batch(
     error_rate: Annotated[
         float | None, typer.Option(min=0, max=1, help="Answer unsure rather than be wrong more often.")
     ] = None,
+    prior: Annotated[str | None, typer.Option(help="natural, balanced or a JSON file; see mien predict.")] = None,
     every: Annotated[int, typer.Option(min=1, help="Of videos, take each so many-th frame.")] = 1,
     smooth: Annotated[float, typer.Option(min=0, help="Seconds that probabilities are averaged over.")] = 0.4,
     shard: Annotated[int, typer.Option(min=1, help="Sources in a shard; what a killed worker does again.")] = 500,
@@ -33,7 +34,7 @@ def batch(
     """
     from mien.batch import Done, Job, list_sources, run
 
-    job = Job(model, detector, align, min_size, error_rate, every, smooth, shard)
+    job = Job(model, detector, align, min_size, error_rate, every, smooth, shard, prior)
     found = list_sources(sources)
     shown = sys.stderr.isatty()
     for news in run(found, output, job, address=address, workers=workers):

@@ -29,7 +29,10 @@ class Precision(StrEnum):
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="The run folder of a finished training.")],
+    run: Annotated[
+        Path,
+        typer.Argument(help="The run folder of a finished training, or a model with both FER heads to renew."),
+    ],
     data: Annotated[Path, typer.Option("--data", help="The table that it was trained on.")],
     out: Annotated[
         Path | None,
@@ -60,14 +63,27 @@ def export(
         str | None, typer.Option("--data-terms", help="What the data's terms mean for users of the weights.")
     ] = None,
 ) -> None:
-    """Pack the best weights of a run into one .onnx file, with temperatures fitted on validation."""
+    """Pack the best weights of a run into one .onnx file, with temperatures fitted on validation.
+
+    mien export runs/default --data fer2013.parquet --precision int8 -o small.onnx
+
+    A model file or an installed model is renewed: its heads stay, the answer fused from both is fitted again.
+
+    mien export default --data fer2013.parquet -o default.onnx
+    """
     require("torch", "train")
+    from mien import models
     from mien.data import table
     from mien.export import package
     from mien.train.folder import RunFolder
 
     if crop is not None and views != Look.ten_crop:
         raise ExportError("--crop is the size of the windows of --views ten-crop: leave it out, or add that")
+    if not run.is_dir() and (run.suffix == ".onnx" or str(run) in models.installed()):
+        if out is None:
+            raise ExportError(f"{run} is renewed into another file: add -o FILE")
+        print(package.renew(models.find(run), table.read(data), out).path)
+        return
     folder = RunFolder(run)
     terms = package.Terms(name, version, licence, data_terms)
     options = package.Options(views.value, crop, precision.value, calibration_faces, reduce_range)

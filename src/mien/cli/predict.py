@@ -67,6 +67,14 @@ def predict(
             rich_help_panel=_FACES,
         ),
     ] = None,
+    prior: Annotated[
+        str | None,
+        typer.Option(
+            help="How often each expression is expected: natural, balanced, or a JSON file. [default: the model's]",
+            rich_help_panel=_FACES,
+            show_default=False,
+        ),
+    ] = None,
     every: Annotated[int, typer.Option(min=1, help="Take each so many-th frame.", rich_help_panel=_VIDEO)] = 1,
     start: Annotated[float, typer.Option(min=0, help="Second to start at.", rich_help_panel=_VIDEO)] = 0,
     end: Annotated[float | None, typer.Option(help="Second to end at.", rich_help_panel=_VIDEO)] = None,
@@ -103,7 +111,9 @@ def predict(
     if timeline and timeline.suffix.lower() not in SUFFIXES:
         raise MienError(f"{timeline}: a timeline is drawn as {', '.join(SUFFIXES)}")
     reading = Reading(every=every, start=start, end=end, private=private, limit=seconds)
-    recognizer = Recognizer(model, detector, align=align, min_size=min_size, error_rate=error_rate, provider=provider)
+    recognizer = Recognizer(
+        model, detector, align=align, min_size=min_size, error_rate=error_rate, provider=provider, prior=prior
+    )
     if recognizer.notice:
         _say(f"note: {recognizer.notice}")
     labels = list(next(iter(recognizer.model.card.outputs.values())).labels)

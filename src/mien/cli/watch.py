@@ -31,6 +31,7 @@ def watch(
     error_rate: Annotated[
         float | None, typer.Option(min=0, max=1, help="Answer unsure rather than be wrong more often.")
     ] = None,
+    prior: Annotated[str | None, typer.Option(help="natural, balanced or a JSON file; see mien predict.")] = None,
 ) -> None:
     """Watch faces in a window. Escape, Q or closing the window ends it."""
     from mien.errors import SourceError
@@ -38,7 +39,7 @@ def watch(
     from mien.recognizer import Following, Recognizer
     from mien.window import show
 
-    recognizer = Recognizer(model, detector, error_rate=error_rate)
+    recognizer = Recognizer(model, detector, error_rate=error_rate, prior=prior)
     if recognizer.notice:
         typer.echo(f"mien: note: {recognizer.notice}", err=True)
     labels = list(next(iter(recognizer.model.card.outputs.values())).labels)

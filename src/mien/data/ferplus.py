@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DataError
-from mien.expressions import BASIC_EIGHT, FERPLUS_VOTES, canonical
+from mien.expressions import BASIC_EIGHT, BASIC_SEVEN, FERPLUS_VOTES, canonical
 
 _EXPRESSIONS = len(BASIC_EIGHT)
 #: Where each of mien's eight expressions stands among the vote columns.
@@ -103,4 +103,23 @@ def plurality(votes: NDArray[np.integer]) -> NDArray[np.int64]:
     [0, -1]
     """
     shares = votes[:, _COLUMN_OF]
+    return np.where(shares.max(axis=1) > 0, shares.argmax(axis=1), -1).astype(np.int64)
+
+
+def seven_shares(votes: NDArray[np.integer]) -> NDArray[np.float64]:
+    """The share of a face's votes that each of the basic seven got, single votes too: (N, 7), rows sum to 1.
+
+    A vote for contempt, *unknown* or *not a face* is none; rows without any are zero.
+
+    >>> print(seven_shares(np.array([[3, 0, 0, 1, 0, 0, 0, 4, 2, 0]])))
+    [[0.   0.   0.   0.   0.25 0.   0.75]]
+    """
+    counts = expression_votes(votes)[:, : len(BASIC_SEVEN)].astype(np.float64)
+    totals = counts.sum(axis=1, keepdims=True)
+    return np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
+
+
+def seven_plurality(votes: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Which of the basic seven got most votes, unfiltered: (N,) indices, -1 where none got one; of ties the first."""
+    shares = seven_shares(votes)
     return np.where(shares.max(axis=1) > 0, shares.argmax(axis=1), -1).astype(np.int64)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mien.errors import DataError
 from mien.evaluate.calibration import Calibration, fit
 from mien.evaluate.predictions import Predictions, Scores
+from mien.expressions import FUSED
 
 #: The least that a mean probability counts for in a logarithm.
 LEAST = 1e-12
@@ -41,7 +42,7 @@ class Choice:
 
 
 def choose(members: Mapping[str, Predictions]) -> dict[str, Choice]:
-    """Choose weights for each label set that all members are scored on.
+    """Choose weights for each label set of a head that all members are scored on.
 
     Args:
         members: name to answers on validation, of the same data and protocol.
@@ -53,7 +54,7 @@ def choose(members: Mapping[str, Predictions]) -> dict[str, Choice]:
     for name, answers in members.items():
         if answers.split != "validation":
             raise DataError(f"{name} is about the {answers.split} split: members are chosen on validation only")
-    return {label_set: _choose(scores) for label_set, scores in _aligned(members).items()}
+    return {label_set: _choose(scores) for label_set, scores in _aligned(members).items() if label_set != FUSED}
 
 
 def combine(members: Mapping[str, Predictions], choices: Mapping[str, Choice]) -> Predictions:

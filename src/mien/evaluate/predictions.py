@@ -29,9 +29,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data import ferplus
 from mien.data.table import Table
 from mien.errors import DataError, require
 from mien.evaluate.calibration import Calibration
+from mien.expressions import FUSED
 from mien.models import Card
 
 FORMAT = 1
@@ -105,7 +107,8 @@ def predict(
     Outputs are scored on their own label set, which the table must have with the same labels in the same order. A
     table that has none of them, as class folders from elsewhere, is scored on its own label set by every output that
     knows all of its labels by name; true labels are then indices into the output's labels, and an answer that the
-    table has no label for is a wrong one.
+    table has no label for is a wrong one. The answer that is fused from FER+'s and FER2013's labels is scored on what
+    most of FER+'s voters saw, on every face with a vote.
 
     Args:
         model: any.
@@ -166,7 +169,8 @@ def _truths(model: Scorer, table: Table, part: Table) -> dict[str, tuple[str, ND
         if table.label_sets.get(output.label_set) == output.labels
     }
     if same:
-        return same
+        fused = {name: _fused_truth(table, part) for name, output in outputs.items() if output.label_set == FUSED}
+        return {name: (same | fused)[name] for name in outputs if name in same | fused}
     by_name = {}
     for name, output in outputs.items():
         if set(own) <= set(output.labels):
@@ -182,6 +186,12 @@ def _truths(model: Scorer, table: Table, part: Table) -> dict[str, tuple[str, ND
         + (f"; it does not know {', '.join(unknown)}" if unknown else "")
         + ": import the data again with --labels in the model's words"
     )
+
+
+def _fused_truth(table: Table, part: Table) -> tuple[str, NDArray[np.int64], NDArray[np.int64]]:
+    """What most of FER+'s voters saw in each face, agreed or not; the basic seven labels themselves without votes."""
+    truth = part.labels if table.votes is None else ferplus.seven_plurality(np.asarray(part.votes))
+    return FUSED, truth, truth
 
 
 def _crops(batch: Table, model: Scorer) -> NDArray[np.uint8]:

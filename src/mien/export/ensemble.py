@@ -24,6 +24,7 @@ from mien.evaluate.ensemble import Choice
 from mien.evaluate.predictions import Predictions
 from mien.export import gates, graph
 from mien.export.figures import complete
+from mien.export.fusion import fuse, fusible
 from mien.models import Card, Model, Output
 from mien.models.card import attach, detach
 from mien.train.folder import RunFolder
@@ -87,12 +88,14 @@ def package(
         model = Model(place)
         scored = predictions.predict(model, table, "validation")
         wanted, said = (
-            {s.output: s.probabilities for s in one.scores} for one in (ensemble.combine(answers, choices), scored)
+            {s.label_set: s.probabilities for s in one.scores} for one in (ensemble.combine(answers, choices), scored)
         )
         differences = gates.check_parity(wanted, said)
         parity = {"largest_difference": max(differences.values()), "faces": len(scored.scores[0].rows)}
         export = card.training["export"] | {"parity": parity}
         content = attach(bare, complete(replace(card, training={**card.training, "export": export}), model, scored))
+    if fusible(card, table):
+        content = fuse(content, table, str(out))
     RunFolder(out.parent).write(out, content)
     return Model(out)
 
@@ -126,7 +129,7 @@ def _outputs(members: Mapping[str, _Member], choices: Mapping[str, Choice]) -> d
     """Of the whole, named and ordered as the first member's."""
     first = next(iter(members.values())).card
     found = {}
-    for name, output in first.outputs.items():
+    for name, output in first.heads.items():
         if output.label_set in choices:
             fitted = choices[output.label_set].calibration
             found[name] = Output(

@@ -18,12 +18,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from mien.data import protocol
 from mien.data.table import Table
 from mien.errors import ExportError, TrainingError
 from mien.evaluate import calibration, metrics, predictions
 from mien.export import classical, gates, graph, quantise
 from mien.export.cards import Terms, describe, summary
 from mien.export.figures import complete, thresholds
+from mien.export.fusion import fuse, fusible
 from mien.models import Model, Output
 from mien.models.card import attach, detach
 from mien.train import faces as training_faces
@@ -127,7 +129,31 @@ def package(
             reference = _draft(exact, logits, source, table, Terms(), {}, Path(folder) / "exact.onnx")
             facts["gate"] = _check_agreement(reference, model, source.table, scored)
         content = _finish(model, scored[0], facts)
+    if fusible(model.card, source.table):
+        content = fuse(content, source.table, str(out))
     run.write(out, content)
+    return Model(out)
+
+
+def renew(file: Path, table: Table, out: Path) -> Model:
+    """Fit the answer of a model file anew: its heads stay as they are, with their figures.
+
+    Args:
+        file: with the heads ``ferplus`` and ``fer2013``.
+        table: the data that it was trained on, as imported; the recipe's protocol is applied here.
+        out: the model file to write; may be the same.
+
+    Raises:
+        ModelError: the file is damaged.
+        ExportError: it is not of this table, or cannot be fused; nothing is written.
+    """
+    content = file.read_bytes()
+    card = detach(content, where=str(file))[1]
+    if card.data.get("fingerprint") != table.fingerprint:
+        raise ExportError(f"{file} was trained on other data than this table")
+    dealt = {key: number for key, number in card.recipe.get("data", {}).items() if key in {"folds", "fold"}}
+    applied = protocol.apply(table, str(card.data.get("protocol", "official")), **dealt)
+    RunFolder(out.parent).write(out, fuse(content, applied, str(file)))
     return Model(out)
 
 

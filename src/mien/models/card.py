@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 
 from mien.errors import ModelError
 
-FORMAT = 1
+FORMAT = 2
+#: Older formats that are read as well: 1 knew no fusion and no prior.
+_READ = (1, FORMAT)
 _KEY = b"mien"
 _METADATA_PROPS, _KEY_FIELD, _VALUE_FIELD = 0x72, 0x0A, 0x12  # (field number << 3) | length-delimited
 
@@ -32,13 +34,18 @@ class Output:
 
     Attributes:
         labels: names of the columns, in order.
-        label_set: what it was trained on: ``ferplus``, ``fer2013`` or a data set's own.
+        label_set: what it was trained on: ``ferplus``, ``fer2013`` or a data set's own; ``expressions`` for the
+            fusion of both.
         temperature, power: of the calibration in the graph, fitted on validation; see
             :class:`mien.evaluate.calibration.Calibration`. Older files have no power, which is a power of 1.
         bias: one number per label, added then; empty for none.
         abstain: share of wrong answers (as text, "0.05") to the least probability that an answer must have for that,
             chosen on validation; empty in older files.
         metrics: split to figures, as ``mien evaluate`` printed them, with n and interval.
+        fusion: for an output that is fused from others, name of each to the weight of its log-probabilities, before
+            temperature and bias; empty for a head of the network.
+        prior: share of each label among the faces that the probabilities are calibrated for, summing to 1; empty where
+            the card does not say.
     """
 
     labels: tuple[str, ...]
@@ -48,6 +55,8 @@ class Output:
     bias: tuple[float, ...] = ()
     abstain: Mapping[str, float] = field(default_factory=dict)
     power: float = 1.0
+    fusion: Mapping[str, float] = field(default_factory=dict)
+    prior: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,11 @@ class Card:
     data_terms: str
     intended_use: str
     graph_sha256: str = ""
+
+    @property
+    def heads(self) -> dict[str, Output]:
+        """The outputs that are heads of the network, not fused from others."""
+        return {name: output for name, output in self.outputs.items() if not output.fusion}
 
     def golden_crop(self) -> NDArray[np.uint8]:
         """The golden crop: RGB uint8 (height, width, 3)."""
@@ -163,12 +177,11 @@ def parse(value: bytes, where: str) -> Card:
     try:
         document: dict[str, Any] = json.loads(value)
         version = document.pop("format")
-        if version != FORMAT:
-            raise ModelError(
-                f"{where} has card format {version}, this mien reads {FORMAT}: update mien or export again"
-            )
+        if version not in _READ:
+            known = " and ".join(map(str, _READ))
+            raise ModelError(f"{where} has card format {version}, this mien reads {known}: update mien or export again")
         document["outputs"] = {
-            name: Output(**output | {key: tuple(output.get(key, ())) for key in ("labels", "bias")})
+            name: Output(**output | {key: tuple(output.get(key, ())) for key in ("labels", "bias", "prior")})
             for name, output in document["outputs"].items()
         }
         document["golden"] = Golden(**document["golden"])

@@ -121,7 +121,7 @@ def _score(
 def _as_predictions(
     part: Table, split: str, view: str, logits: dict[str, torch.Tensor], card: Card, expected: dict[str, str]
 ) -> Predictions:
-    fitted = {o.label_set: Calibration.of(o) for o in card.outputs.values()}
+    fitted = {o.label_set: Calibration.of(o) for o in card.heads.values()}
     scores = tuple(
         Scores(
             name,

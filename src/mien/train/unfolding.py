@@ -55,7 +55,7 @@ def read(name: str, network: nn.Module, seed: int) -> tuple[dict[str, Tensor], d
             state |= _identity_norm(*norms[place], bias=bias)
         elif len(numbers) > 1:
             state[f"{place}.bias"] = numbers[1]
-    return state, {output.label_set: output.labels for output in card.outputs.values()}
+    return state, {output.label_set: output.labels for output in card.heads.values()}
 
 
 def check_single(name: str, card: Card) -> None:

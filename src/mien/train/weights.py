@@ -142,7 +142,7 @@ def of_model(name: str) -> tuple[Classifier, Recipe, dict[str, tuple[str, ...]]]
     recipe = recipes.parse(json.dumps(dict(card.recipe)), f"the recipe in {name}")
     if not isinstance(recipe, Recipe):
         raise TrainingError(f"{name} is a classical pipeline, and this needs a network")
-    labels = {output.label_set: output.labels for output in card.outputs.values()}
+    labels = {output.label_set: output.labels for output in card.heads.values()}
     network = networks.build(recipe, {label_set: len(own) for label_set, own in labels.items()})
     itself = recipe.network.model_copy(update={"weights": Weights(model=name)})
     start(network, recipe.model_copy(update={"network": itself}), labels)
