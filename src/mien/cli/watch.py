@@ -29,7 +29,8 @@ def watch(
     detector: Annotated[str, typer.Option(help="auto, yunet, haar, ...; see mien predict.")] = "auto",
     model: Annotated[str | None, typer.Option(help="An installed model or a model file; see mien models.")] = None,
     error_rate: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Answer unsure rather than be wrong more often.")
+        float | None,
+        typer.Option(min=0, max=1, help="Answer unsure rather than be wrong more often; see mien predict."),
     ] = None,
 ) -> None:
     """Watch faces in a window. Escape, Q or closing the window ends it."""
