@@ -37,9 +37,13 @@ def test_a_file_has_its_name_only_once_it_is_whole(old):
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_an_exception_leaves_the_older_file_and_nothing_else(old, error):
-    with pytest.raises(error), AtomicFile(old) as temporary:
-        temporary.write_bytes(b"half")
-        raise error
+    def fail() -> None:
+        with AtomicFile(old) as temporary:
+            temporary.write_bytes(b"half")
+            raise error
+
+    with pytest.raises(error):
+        fail()
     assert old.read_bytes() == b"old"
     assert list(old.parent.iterdir()) == [old]
 
@@ -51,12 +55,12 @@ def test_a_full_disk_is_told_with_file_and_cause_and_leaves_the_older_file(old):
     assert list(old.parent.iterdir()) == [old]
 
 
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_what_fails_at_the_very_end_leaves_the_older_file(old, monkeypatch, step):
+@pytest.mark.parametrize(("where", "step"), [(os, "fsync"), (Path, "replace")])
+def test_what_fails_at_the_very_end_leaves_the_older_file(old, monkeypatch, where, step):
     def fail(*_):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(os, step, fail)
+    monkeypatch.setattr(where, step, fail)
     with pytest.raises(WriteError, match="Input/output error"):
         write(old, b"new")
     assert old.read_bytes() == b"old"
@@ -65,9 +69,9 @@ def test_what_fails_at_the_very_end_leaves_the_older_file(old, monkeypatch, step
 
 def test_content_reaches_the_disk_before_the_name(old, monkeypatch):
     done = []
-    fsync, replace = os.fsync, os.replace
+    fsync, replace = os.fsync, Path.replace
     monkeypatch.setattr(os, "fsync", lambda handle: (done.append("fsync"), fsync(handle)))
-    monkeypatch.setattr(os, "replace", lambda *paths: (done.append("replace"), replace(*paths)))
+    monkeypatch.setattr(Path, "replace", lambda *paths: (done.append("replace"), replace(*paths)))
     write(old, b"new")
     assert done[:2] == ["fsync", "replace"]
 

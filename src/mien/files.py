@@ -61,7 +61,7 @@ class AtomicFile:
                 _flush(self.temporary)
                 if self.path.is_file():
                     shutil.copymode(self.path, self.temporary)
-                os.replace(self.temporary, self.path)
+                self.temporary.replace(self.path)
                 with suppress(OSError):  # the name is in place; not every file system can flush a folder
                     _flush(self.path.parent)
         finally:

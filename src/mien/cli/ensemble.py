@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from mien.errors import DataError, require
+from mien.files import write
 
 
 def ensemble(
@@ -77,10 +78,7 @@ def ensemble(
         weights = ", ".join(f"{name} {weight:.2f}" for name, weight in choice.weights.items() if weight)
         console.print(f"{label_set}: {weights}; {choice.calibration}", soft_wrap=True, markup=False)
     record = {label_set: asdict(choice) for label_set, choice in choices.items()}
-    try:
-        (out / "ensemble.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"cannot write {out / 'ensemble.json'}: {error.strerror}") from error
+    write(out / "ensemble.json", json.dumps(record, indent=2) + "\n")
     print(out)
     if pack and table:
         from mien.export.ensemble import package

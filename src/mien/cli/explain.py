@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 
 from mien.cli.evaluate import Split
-from mien.cli.files import write
 from mien.errors import DataError, PictureError
+from mien.files import write
 
 if TYPE_CHECKING:
     from mien.evaluate.predictions import Predictions, Scores
@@ -65,7 +65,7 @@ def explain(
         raise typer.BadParameter("--patch is a share of the face's side, above 0 and below 1")
     if picture is not None:
         target = out or Path("explained.png")
-        write(target, _picture(model, picture, face, label, detector, output, patch))
+        write(target, _picture(model, picture, face, label, detector, output, patch), parents=True)
         print(target)
     elif data is not None:
         _table(model, data, split, out or Path("explained"), faces, seed, output, patch)
@@ -119,8 +119,8 @@ def _table(
         "patch": patch,
         "labels": [one.to_dict() for one in maps],
     }
-    write(folder / "occlusion.png", occlusion_plots.draw_means(maps, title))
-    write(folder / "occlusion.json", json.dumps(about, indent=1).encode() + b"\n")
+    write(folder / "occlusion.png", occlusion_plots.draw_means(maps, title), parents=True)
+    write(folder / "occlusion.json", json.dumps(about, indent=1).encode() + b"\n", parents=True)
     for one in maps:
         most = 2 ** max(float(one.falls.max()), 0.0)
         print(f"{one.label}: n = {one.n}, hiding one place divides its odds by up to {most:.2g} on average")

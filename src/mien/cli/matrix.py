@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 
 from mien.cli.evaluate import Split, append_to_ledger
-from mien.cli.files import write
 from mien.errors import DataError, require
+from mien.files import write
 
 if TYPE_CHECKING:
     from mien.data.table import Table
@@ -60,7 +60,7 @@ def matrix(
     if not out:
         print(text)
     for path, content in targets:
-        write(path, content)
+        write(path, content, parents=True)
         print(path)
 
 

@@ -9,6 +9,7 @@ import typer
 
 from mien.cli.evaluate import Split
 from mien.errors import DataError
+from mien.files import write
 
 if TYPE_CHECKING:
     from mien.evaluate.predictions import Predictions, Scores
@@ -40,11 +41,7 @@ def sheet(
     pixels = read.split(str(split)).take(chosen).pictures(max(loaded.card.width, 96))
     title = f"{loaded.card.name} on {read.info.name}, {split}: {100 * figures.top1:.2f} % right of {figures.n:,}"
     picture = sheets.draw(sheets.mark(scores, chosen, pixels), title)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(picture)
-    except OSError as error:
-        raise DataError(f"cannot write {out}: {error.strerror}") from error
+    write(out, picture, parents=True)
     low, high = figures.interval
     print(
         f"{loaded.card.name} ({scores.output}) on {read.info.name}, {split}, n = {figures.n}:"

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,6 +31,7 @@ from numpy.typing import NDArray
 from mien.data.table import Table
 from mien.errors import DataError, require
 from mien.evaluate.calibration import Calibration
+from mien.files import AtomicFile
 from mien.models import Card
 
 FORMAT = 1
@@ -195,10 +195,9 @@ def write(predictions: Predictions, path: str | Path) -> None:
     """Write a predictions table; the file appears whole or not at all.
 
     Raises:
-        DataError: it cannot be written.
+        WriteError: it cannot be written.
     """
     pa, parquet = require("pyarrow", "tables"), require("pyarrow.parquet", "tables")
-    path = Path(path)
     columns: dict[str, list[Any]] = {name: [] for name in _schema().names}
     for s in predictions.scores:
         columns["row"] += s.rows.tolist()
@@ -210,15 +209,8 @@ def write(predictions: Predictions, path: str | Path) -> None:
         columns["probabilities"] += list(s.probabilities)
     meta = {"format": FORMAT, "split": predictions.split} | dict(predictions.provenance)
     table = pa.Table.from_pydict(columns, schema=_schema().with_metadata({"mien": json.dumps(meta)}))
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        parquet.write_table(table, partial, compression="zstd")
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):  # where the folder is a file, so is nothing in it
-            partial.unlink()
-        raise DataError(f"cannot write {path}: {error.strerror or error}") from error
+    with AtomicFile(path, parents=True) as temporary:
+        parquet.write_table(table, temporary, compression="zstd")
 
 
 def read(path: str | Path) -> Predictions:

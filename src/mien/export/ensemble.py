@@ -24,9 +24,9 @@ from mien.evaluate.ensemble import Choice
 from mien.evaluate.predictions import Predictions
 from mien.export import gates, graph
 from mien.export.figures import complete
+from mien.files import write
 from mien.models import Card, Model, Output
 from mien.models.card import attach, detach
-from mien.train.folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ def package(
         ExportError: fewer than two were chosen, they were trained on other data than the table, under another protocol
             than ``official``, or frame faces differently, or the file does not say what they say together; nothing is
             written.
+        WriteError: the file cannot be written; an older one stays.
     """
     members = _chosen(files, choices)
     _check_alike(members, table)
@@ -93,7 +94,7 @@ def package(
         parity = {"largest_difference": max(differences.values()), "faces": len(scored.scores[0].rows)}
         export = card.training["export"] | {"parity": parity}
         content = attach(bare, complete(replace(card, training={**card.training, "export": export}), model, scored))
-    RunFolder(out.parent).write(out, content)
+    write(out, content)
     return Model(out)
 
 

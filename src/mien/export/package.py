@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from mien import files
 from mien.data.table import Table
 from mien.errors import ExportError, TrainingError
 from mien.evaluate import calibration, metrics, predictions
@@ -105,6 +106,7 @@ def package(
         TrainingError: the run is not finished, is damaged, or was trained on other data.
         ExportError: the file does not say what the network says, or less precisely than the gates allow, or
             the network cannot be exported so, or the run is evaluate-only; nothing is written.
+        WriteError: the file cannot be written; an older one stays.
     """
     options = options or Options()
     if not out.parent.is_dir():
@@ -127,7 +129,7 @@ def package(
             reference = _draft(exact, logits, source, table, Terms(), {}, Path(folder) / "exact.onnx")
             facts["gate"] = _check_agreement(reference, model, source.table, scored)
         content = _finish(model, scored[0], facts)
-    run.write(out, content)
+    files.write(out, content)
     return Model(out)
 
 
@@ -271,6 +273,7 @@ def record_metrics(file: Path, scored: predictions.Predictions) -> None:
 
     Raises:
         ModelError: the file is damaged.
+        WriteError: it cannot be written; it is as it was.
     """
     bare, card = detach(file.read_bytes(), where=str(file))
     outputs = dict(card.outputs)
@@ -279,4 +282,4 @@ def record_metrics(file: Path, scored: predictions.Predictions) -> None:
         figures = {**before.metrics, scored.split: summary(metrics.measure(scores))}
         abstain = thresholds(scores) if scored.split == "validation" else before.abstain
         outputs[scores.output] = replace(before, metrics=figures, abstain=abstain)
-    RunFolder(file.parent).write(file, attach(bare, replace(card, outputs=outputs)))
+    files.write(file, attach(bare, replace(card, outputs=outputs)))

@@ -167,8 +167,8 @@ def _classes(answers: dict[str, Predictions]) -> Iterator[str]:
 
 def _abstention(sources: Sources) -> Iterator[str]:
     yield "With `--error-rate`, faces that the model is less sure of than this are answered `unsure`. The threshold was"
-    yield "chosen on validation: with 95 % certainty the share of wrong answers among those given is at most the rate, for"
-    yield "faces of the same kind. For other faces it promises nothing."
+    yield "chosen on validation: with 95 % certainty the share of wrong answers among those given is at most the rate,"
+    yield "for faces of the same kind. For other faces it promises nothing."
     yield ""
     yield "| labels | rate asked for | threshold | split | answered, % | wrong among them, % |"
     yield "|---|---|---|---|---|---|"
