@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from mien import files
 from mien.errors import TrainingError, require
+from mien.evaluate.ledger import Ledger
 from mien.evaluate.metrics import measure
 from mien.report import plots, sections, sheet, views
 from mien.report.evidence import Evidence
@@ -45,6 +46,7 @@ class Request:
         data: path of the table, for the commands on the page.
         with_views: score the test-time views, which costs thirteen passes over each split.
         say: told what is being done.
+        ledger: keeps the looks of the test-time views at test.
         pictures: file name to PNG, filled while the page is made and written with it.
     """
 
@@ -54,6 +56,7 @@ class Request:
     data: Path | None = None
     with_views: bool = True
     say: Callable[[str], None] = lambda doing: None
+    ledger: Ledger | None = None
     pictures: dict[str, bytes] = field(default_factory=dict)
 
     @property
@@ -172,7 +175,7 @@ def _views(request: Request) -> dict[str, Any]:
     found = []
     for split in evidence.predictions:
         request.say(f"scoring {split} with test-time views")
-        found += views.compare(evidence.run, evidence.recipe, evidence.card, evidence.table, split)
+        found += views.compare(evidence.run, evidence.recipe, evidence.card, evidence.table, split, request.ledger)
     refused = [view for view in NAMES if view not in {line.view for line in found}]
     reason = f"This network does not take faces of other sizes, so not {', '.join(refused)}." if refused else ""
     return {"views": found, "views_reason": reason}
