@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import replace
 from pathlib import Path
 
 from mien import models
-from mien.cli.evaluate import append_to_ledger
 from mien.cli.models import card as write_page
 from mien.data import table as tables
 from mien.evaluate import metrics, predictions
+from mien.evaluate.ledger import Ledger
 from mien.export import package
 
 ROOT = Path(__file__).parents[1]
@@ -32,14 +31,10 @@ FILES = ("default", "fast", "ensemble")
 def scored(file: Path, source: tables.Table, why: str) -> None:
     """Both splits into predictions, card and ledger."""
     model = models.load(file)
+    about = {"source_fingerprint": source.fingerprint, "protocol": "official", "mark": ""}
     for split in ("validation", "test"):
-        found = predictions.predict(model, source, split)
-        about = {"source_fingerprint": source.fingerprint, "protocol": "official", "mark": ""}
-        found = replace(found, provenance={**found.provenance, **about})
-        if split == "test":
-            append_to_ledger(
-                DOCS / "test-ledger.csv", found.provenance, [metrics.measure(s) for s in found.scores], why
-            )
+        ledger = Ledger(DOCS / "test-ledger.csv", why) if split == "test" else None
+        found = predictions.predict(model, source, split, ledger=ledger, about=about)
         predictions.write(found, DOCS / "predictions" / f"{file.stem}-{source.info.name}-{split}.parquet")
         package.record_metrics(file, found)
 

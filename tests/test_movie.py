@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numbered_frames import HEIGHT, WIDTH, colours_are_right, draw, number_of, write_video
 
+from mien import files
 from mien.errors import MienError
 from mien.faces.video import rate_of, read_file
 from mien.movie import Movie
@@ -168,6 +169,14 @@ def test_an_earlier_file_stays_until_the_new_one_is_whole(tool, tmp_path):
     assert shown(path) == list(range(30))
 
 
+@pytest.fixture
+def temporary(tmp_path, monkeypatch) -> Path:
+    """The temporary name of what is written, fixed."""
+    path = tmp_path / "temporary.mp4"
+    monkeypatch.setattr(files, "_reserve", lambda _: path)
+    return path
+
+
 def test_a_folder_that_is_not_there_is_an_error(tool, tmp_path):
     with pytest.raises(MienError, match=r"cannot write .*out\.mp4: "):
         write(tmp_path / "none" / "out.mp4", steady(100, 25))
@@ -175,8 +184,8 @@ def test_a_folder_that_is_not_there_is_an_error(tool, tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_disk_is_an_error_and_leaves_nothing(tool, tmp_path):
-    (tmp_path / ".partial-out.mp4").symlink_to("/dev/full")
+def test_a_full_disk_is_an_error_and_leaves_nothing(tool, tmp_path, temporary):
+    temporary.symlink_to("/dev/full")
     with pytest.raises(MienError, match=r"cannot write .*out\.mp4: ") as caught:
         write(tmp_path / "out.mp4", steady(100, 25))
     assert tool == "opencv" or "No space left on device" in str(caught.value)
@@ -184,23 +193,23 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tool, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_opencv_is_not_believed_where_it_wrote_no_video(tmp_path, monkeypatch):
+def test_opencv_is_not_believed_where_it_wrote_no_video(tmp_path, monkeypatch, temporary):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     movie = Movie(tmp_path / "out.mp4")
     movie.write(draw(0), 0.0)
     movie._writer.release()
-    (tmp_path / ".partial-out.mp4").write_bytes(b"cut off by a full disk")
+    temporary.write_bytes(b"cut off by a full disk")
     with pytest.raises(MienError, match=r"cannot write .*out\.mp4: .*the disk may be full"):
         movie.close()
     assert not list(tmp_path.iterdir())
 
 
 @needs_ffmpeg
-def test_a_killed_ffmpeg_is_an_error_and_leaves_nothing(tmp_path):
+def test_a_killed_ffmpeg_is_an_error_and_leaves_nothing(tmp_path, temporary):
     movie = Movie(tmp_path / "out.mp4")
     for number in range(500):
         movie.write(draw(number), number / 25)
-        if (tmp_path / ".partial-out.mp4").exists():
+        if temporary.exists():
             break
     movie._pipe.kill()
     movie._pipe.wait()
@@ -245,8 +254,8 @@ def test_what_ffmpeg_says_is_the_reason(pretend, tmp_path):
 
 
 @needs_posix
-def test_an_ffmpeg_that_leaves_too_early_is_an_error_even_if_it_is_content(pretend, tmp_path):
-    folder = pretend("head -c 100000 >/dev/null; touch $(dirname $0)/../.partial-out.mp4; exit 0")
+def test_an_ffmpeg_that_leaves_too_early_is_an_error_even_if_it_is_content(pretend, tmp_path, temporary):
+    folder = pretend("head -c 100000 >/dev/null; touch $(dirname $0)/../temporary.mp4; exit 0")
     with pytest.raises(MienError, match=r"cannot write .*out\.mp4: "):
         write(tmp_path / "out.mp4", steady(300, 25))
     assert list(tmp_path.iterdir()) == [folder]

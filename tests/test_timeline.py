@@ -83,7 +83,7 @@ def test_where_nobody_was_followed_there_is_no_timeline(tmp_path):
 
 def test_what_cannot_be_written_is_said(tmp_path):
     collected = collect([frame(number / 5, face(1.0)) for number in range(5)])
-    with pytest.raises(MienError, match=r"cannot write .*out\.png: No such file or directory"):
+    with pytest.raises(MienError, match=r"cannot write .*out\.png: the folder .*none does not exist"):
         collected.save(tmp_path / "none" / "out.png")
     with pytest.raises(MienError, match=r"cannot write .*out\.xyz: .*not supported"):
         collected.save(tmp_path / "out.xyz")

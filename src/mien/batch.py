@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mien import files
 from mien.errors import MienError, PictureError, require
 from mien.faces import images, video
 from mien.faces.sources import Reading, shots
@@ -235,9 +236,7 @@ def _claim(folder: Path, job: Job, sources: Sequence[str]) -> None:
             if json.loads(path.read_text(encoding="utf-8")) != mine:
                 raise MienError(f"{folder} holds another job, of other sources or options: choose another folder")
             return
-        partial = folder / ".job.json.partial"
-        partial.write_text(json.dumps(mine, indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)
+        files.write(path, json.dumps(mine, indent=1) + "\n")
     except OSError as error:
         raise MienError(f"cannot write {folder}: {error.strerror or error}") from error
     except ValueError as error:
@@ -250,7 +249,10 @@ def _part(folder: Path, number: int) -> Path:
 
 def _write_failures(folder: Path, shards: int) -> None:
     parquet = require("pyarrow.parquet", "batch")
-    with (folder / "failures.csv").open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+    with (
+        files.AtomicFile(folder / "failures.csv") as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow(("source", "frame", "error"))
         for number in range(shards):

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.errors import DownloadError
+from mien import files
+from mien.errors import DownloadError, WriteError
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,9 @@ def fetch(asset: Asset, *, timeout: float = 30) -> Path:
         )
     data = _download(asset, timeout)
     try:
-        _write_whole(path, data)
-    except OSError as error:
-        raise DownloadError(
-            f"cannot write {path}: {error.strerror or error}; name a folder that can be written in MIEN_CACHE"
-        ) from error
+        files.write(path, data, parents=True)
+    except WriteError as error:
+        raise DownloadError(f"{error}; name a folder that can be written in MIEN_CACHE") from error
     return path
 
 
@@ -100,15 +98,3 @@ def _download(asset: Asset, timeout: float) -> bytes:
             f" expected {asset.size:,} bytes with {asset.sha256[:12]}…; nothing was kept"
         )
     return data
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    partial = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

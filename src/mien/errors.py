@@ -8,6 +8,7 @@
     ├── DetectorError       a face detector cannot be built or does not exist
     ├── DownloadError       a file could not be fetched or is not the one that was expected
     ├── ModelError          a model file is missing, damaged, or carries no valid card
+    ├── WriteError          a file cannot be written; an older one of that name is as it was
     ├── DataError           a data set or table is not what it should be; names the file or row
     │   └── LabelError      a label that no expression is known for
     ├── RecipeError         a recipe says something impossible; lists every fault at once
@@ -46,6 +47,10 @@ class DownloadError(MienError):
 
 class ModelError(MienError):
     """A model file is missing, damaged, or carries no valid card."""
+
+
+class WriteError(MienError):
+    """A file cannot be written; an older one of that name is as it was."""
 
 
 class DataError(MienError):

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from mien.errors import MienError, SourceError
 from mien.faces import video
+from mien.files import AtomicFile
 
 #: File names that count as a video to write.
 SUFFIXES = (".mp4", ".m4v", ".mov")
@@ -44,7 +45,7 @@ class Movie:
 
     def __init__(self, path: Path, *, rate: float = 25.0, sound: tuple[Path, float] | None = None) -> None:
         self._path, self._rate, self._sound = path, rate, sound
-        self._partial = path.absolute().with_name(f".partial-{path.name}")  # absolute: 12:30.mp4 is no protocol
+        self._file: AtomicFile | None = None
         self._ffmpeg = shutil.which("ffmpeg")
         self._size: tuple[int, int] | None = None
         self._pipe: subprocess.Popen[bytes] | None = None
@@ -91,18 +92,21 @@ class Movie:
         """
         try:
             self._finish()
-            if self._written and not self._failed:
-                self._partial.replace(self._path)
+            if self._file and self._written and not self._failed:
+                self._file.commit()
         finally:
-            self._partial.unlink(missing_ok=True)
+            if self._file:
+                self._file.discard()
 
     def _open(self) -> None:
         assert self._size is not None
         width, height = self._size
+        self._file = AtomicFile(self._path)
+        partial = self._file.temporary.absolute()  # absolute: 12:30.mp4 is no protocol
         if not self._ffmpeg:
             code = cv2.VideoWriter.fourcc(*"mp4v")
             with video.told_ffmpeg(""):
-                self._writer = cv2.VideoWriter(str(self._partial), cv2.CAP_FFMPEG, code, self._rate, self._size)
+                self._writer = cv2.VideoWriter(str(partial), cv2.CAP_FFMPEG, code, self._rate, self._size)
             if not self._writer.isOpened():
                 raise MienError(f"cannot write {self._path}: OpenCV cannot make an MPEG-4 file there")
             return
@@ -115,7 +119,7 @@ class Movie:
             # The sound ends with the picture, and silence follows where it is shorter.
             command += ["-map", "0:v", "-map", "1:a?", "-c:a", "aac", "-af", "apad", "-shortest"]
         command += ["-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p"]
-        command += ["-movflags", "+faststart", "-f", "mp4", f"file:{self._partial}"]
+        command += ["-movflags", "+faststart", "-f", "mp4", f"file:{partial}"]
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed in close()
         # A session of its own: else Ctrl-C would end it too, before the file is whole.
         try:
@@ -158,8 +162,9 @@ class Movie:
 
     def _check(self) -> None:
         """OpenCV says nothing of a full disk; the file then lacks what makes it one."""
+        assert self._file
         try:
-            video.rate_of(self._partial)
+            video.rate_of(self._file.temporary)
         except SourceError as error:
             raise MienError(f"cannot write {self._path}: what OpenCV made is no video; the disk may be full") from error
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TextIO
 
 from mien.errors import MienError, require
+from mien.files import AtomicFile, explained
 from mien.results import COLUMNS, Frame
 
 #: File names that :func:`create` takes.
@@ -93,12 +94,13 @@ class Parquet:
 
     Raises:
         MissingExtraError: pyarrow is not installed.
+        WriteError: the file cannot be written, here and in every method.
     """
 
     def __init__(self, path: Path, labels: Sequence[str]) -> None:
         pyarrow, parquet = require("pyarrow", "tables"), require("pyarrow.parquet", "tables")
         self._pyarrow = pyarrow
-        self._path, self._partial = path, path.with_name(f".{path.name}.partial")
+        self._file = AtomicFile(path)
         text, whole, real = pyarrow.string(), pyarrow.int64(), pyarrow.float64()
         kinds = {"source": text, "expression": text, "smoothed": text, "error": text}
         kinds |= dict.fromkeys(("frame", "face", "track", "x", "y", "width", "height"), whole)
@@ -106,9 +108,10 @@ class Parquet:
         self._schema = pyarrow.schema([(name, kinds.get(name, real)) for name in names])
         self._rows: list[dict[str, object]] = []
         try:
-            self._file: Any = parquet.ParquetWriter(self._partial, self._schema)
-        except OSError:
-            self._partial.unlink(missing_ok=True)
+            with explained(path):
+                self._table: Any = parquet.ParquetWriter(self._file.temporary, self._schema)
+        except BaseException:
+            self._file.discard()
             raise
 
     def write(self, frame: Frame) -> None:
@@ -121,8 +124,9 @@ class Parquet:
         """Write what is left and give the file its name; where that fails, nothing is left of it."""
         try:
             self._flush()
-            self._file.close()
-            self._partial.replace(self._path)
+            with explained(self._file.path):
+                self._table.close()
+            self._file.commit()
         except BaseException:
             self.discard()
             raise
@@ -130,12 +134,13 @@ class Parquet:
     def discard(self) -> None:
         """Leave no file; one of that name that was there before stays."""
         with suppress(OSError):  # a full disk, which is said already
-            self._file.close()
-        self._partial.unlink(missing_ok=True)
+            self._table.close()
+        self._file.discard()
 
     def _flush(self) -> None:
         if self._rows:
-            self._file.write_table(self._pyarrow.Table.from_pylist(self._rows, schema=self._schema))
+            with explained(self._file.path):
+                self._table.write_table(self._pyarrow.Table.from_pylist(self._rows, schema=self._schema))
             self._rows.clear()
 
 
@@ -147,8 +152,8 @@ def _as_text(value: object) -> object:
 class File:
     """A writer to a file, by its suffix; use it in a ``with`` statement.
 
-    Where the statement is left by an exception, lines that were written stay, to be gone on with, and JSON is ended,
-    but a Parquet file does not appear: nobody could see that it is half of one.
+    Where the statement is left by an exception, lines that were written stay, to be gone on with, but a JSON or Parquet
+    file does not appear, and an older one stays: nobody could see that it is half of one.
 
     Args:
         path: ends in .csv, .json, .jsonl or .parquet.
@@ -157,7 +162,8 @@ class File:
             finished, and what was written of the last one is dropped, to be read again.
 
     Raises:
-        MienError: the file cannot be written, is of another form, or cannot be gone on with.
+        WriteError: the file cannot be written.
+        MienError: it is of another form, or cannot be gone on with.
     """
 
     def __init__(self, path: Path, labels: Sequence[str], *, resume: bool = False) -> None:
@@ -169,7 +175,8 @@ class File:
         if resume and suffix not in (".csv", ".jsonl"):
             raise MienError(f"{path}: only .csv and .jsonl can be gone on with; mien batch writes Parquet in shards")
         self._stream: TextIO | None = None
-        try:
+        self._whole: AtomicFile | None = None  # of JSON, which has an end
+        with explained(path):
             going_on = resume and path.exists() and path.stat().st_size > 0
             if going_on:
                 self.done = _cut_back(path, suffix, labels)
@@ -177,10 +184,10 @@ class File:
             if suffix == ".parquet":
                 self._writer: Writer = Parquet(path, labels)
                 return
-            mode = "a" if going_on else "w"
-            self._stream = path.open(mode, encoding="utf-8", errors="backslashreplace", newline="")
-        except OSError as error:
-            raise MienError(f"cannot write {path}: {error.strerror or error}") from error
+            if suffix == ".json":
+                self._whole = AtomicFile(path)
+            place, mode = (self._whole.temporary if self._whole else path), "a" if going_on else "w"
+            self._stream = place.open(mode, encoding="utf-8", errors="backslashreplace", newline="")
         if suffix == ".csv":
             self._writer = Csv(self._stream, labels, header=not going_on)
         else:
@@ -190,28 +197,30 @@ class File:
         """Take the next frame.
 
         Raises:
-            MienError: the disk is full, or the file was taken away.
+            WriteError: the disk is full, or the file was taken away.
         """
-        try:
+        with explained(self.path):
             self._writer.write(frame)
-        except OSError as error:
-            raise MienError(f"cannot write {self.path}: {error.strerror or error}") from error
 
     def __enter__(self) -> File:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is not None and isinstance(self._writer, Parquet):
-                self._writer.discard()
-                return
-            try:
+        if isinstance(self._writer, Parquet):
+            if kind is None:
                 self._writer.close()
-            finally:
-                if self._stream:
-                    self._stream.close()
-        except OSError as error:
-            raise MienError(f"cannot write {self.path}: {error.strerror or error}") from error
+            else:
+                self._writer.discard()
+            return
+        assert self._stream
+        try:
+            with explained(self.path), self._stream:
+                self._writer.close()
+            if self._whole and kind is None:
+                self._whole.commit()
+        finally:
+            if self._whole:
+                self._whole.discard()
 
 
 def _cut_back(path: Path, suffix: str, labels: Sequence[str]) -> frozenset[str]:

@@ -75,7 +75,8 @@ class Recognizer:
             a mapping of label to share (``mien.models.prior``); the first output's probabilities are carried there
             from the prior in the model's card; None leaves them.
         error_rate: answer ``unsure`` where the model is less sure than it must be for this share of wrong answers
-            among those it gives; the model's card says for which rates it knows; None: always answer.
+            among those it gives; the model's card says for which rates it knows; None: always answer. The thresholds
+            hold, with 95 % certainty, for faces like those the model was validated on; for others nothing is promised.
 
     Attributes:
         model: the loaded model; ``model.card`` says what it is.

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mien.draw import COLOURS
 from mien.errors import MienError, require
+from mien.files import AtomicFile
 from mien.results import Frame
 
 #: File names that a timeline is drawn to.
@@ -84,12 +85,11 @@ class Timeline:
         if not self._strips:
             raise MienError(f"{path}: no face was followed through a video, so there is no timeline")
         figure = _draw(sorted(self._strips.values(), key=lambda strip: -strip.frames)[:_STRIPS], self._labels)
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "Glyph .* missing")  # of a file's name: a box stands for it
-                figure.savefig(path, dpi=120, bbox_inches="tight")
-        except (OSError, ValueError) as error:
-            raise MienError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
+        if path.suffix.lower() not in SUFFIXES:
+            raise MienError(f"{path}: a timeline is drawn as {', '.join(SUFFIXES)}")
+        with AtomicFile(path) as temporary, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # of a file's name: a box stands for it
+            figure.savefig(temporary, dpi=120, bbox_inches="tight", format=path.suffix.lower()[1:])
 
 
 def _draw(strips: list[_Strip], labels: tuple[str, ...]) -> Any:

@@ -106,7 +106,7 @@ def test_a_matrix_of_runs_and_tables(folder, patterns_path):
     assert "# Cross-data matrix" in (folder / "x" / "m.md").read_text()
 
 
-def test_official_test_splits_want_a_reason(folder, patterns_path):
+def test_test_splits_want_a_reason(folder, patterns_path):
     from mien.data import table as tables
 
     made = tables.read(patterns_path)
@@ -116,7 +116,9 @@ def test_official_test_splits_want_a_reason(folder, patterns_path):
     assert "--ledger FILE --why" in mien(*ask, cwd=folder, code=2).stderr
     mien(*ask, "--ledger", "m.csv", "--why", "cross", cwd=folder)
     assert (folder / "m.csv").read_text().splitlines()[1].endswith("matrix: cross")
-    assert "n = 35" in mien("matrix", "runs/net", "--data", patterns_path, "--split", "test", cwd=folder).stdout
+    other = ("matrix", "runs/net", "--data", patterns_path, "--split", "test")
+    assert "--ledger FILE --why" in mien(*other, cwd=folder, code=2).stderr, "whoever's test split it is"
+    assert "n = 35" in mien(*other, "--ledger", "m.csv", "--why", "other", cwd=folder).stdout
 
 
 def test_faults_are_one_line(folder, patterns_path):

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 import typer
+from kept_looks import OPTIONS as LOOK
 from typer.testing import CliRunner
 
+from mien import models
 from mien.cli.evaluate import evaluate
 from mien.data import table as tables
 from mien.data.writer import TableInfo, TableWriter
-from mien.errors import DataError
+from mien.errors import DataError, WriteError
 from mien.evaluate import predictions
 from mien.expressions import BASIC_SEVEN
 
@@ -41,7 +43,9 @@ def data(patterns_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_official_is_what_it_was(data: Path, tmp_path: Path) -> None:
-    document = json.loads(run("--data", data, "--split", "test", "--json", "--predictions", tmp_path / "p.parquet"))
+    document = json.loads(
+        run(*LOOK, "--data", data, "--split", "test", "--json", "--predictions", tmp_path / "p.parquet")
+    )
     assert document["figures"][0]["n"] == 35
     assert (document["protocol"], document["mark"], document["official"]) == ("official", "", True)
     assert document["source_fingerprint"] == document["data_fingerprint"] == tables.read(data).fingerprint
@@ -49,7 +53,7 @@ def test_official_is_what_it_was(data: Path, tmp_path: Path) -> None:
 
 def test_deduplicated_scores_fewer_faces_and_says_which(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "p.parquet"
-    text = run("--data", data, "--split", "test", "--protocol", "deduplicated", "--predictions", out)
+    text = run("--data", data, "--split", "test", "--protocol", "deduplicated", "--predictions", out, *LOOK)
     # Some patterns are near copies by chance; how many is the protocol's own matter.
     scored = predictions.read(out)
     n = len(scored.scores[0].rows)
@@ -71,22 +75,24 @@ def test_the_ledger_names_the_protocol(data: Path, tmp_path: Path) -> None:
     options = ("--protocol", "paper", "--ledger", ledger, "--why", "compared")
     run("--data", data, *options, "--predictions", tmp_path / "p.parquet")
     assert ledger.read_text().splitlines()[-1].endswith(",paper: compared")
-    with pytest.raises(DataError, match="--ledger keeps test figures"):
+    with pytest.raises(DataError, match="--ledger keeps looks at test faces"):
         run("--data", data, "--ledger", ledger, "--why", "no test face")
 
 
 def test_answers_to_the_test_split_are_not_kept_without_their_row_in_the_ledger(data: Path, tmp_path: Path) -> None:
     options = ("--predictions", tmp_path / "p.parquet", "--ledger", tmp_path / "absent" / "l.csv", "--why", "curious")
-    with pytest.raises(DataError, match="cannot write the ledger"):
+    with pytest.raises(WriteError, match="cannot write the ledger"):
         run("--data", data, "--split", "test", *options)
     assert not (tmp_path / "p.parquet").exists()
 
 
 def test_the_papers_protocol_is_marked_beside_the_figures(data: Path, tmp_path: Path) -> None:
-    text = run("--data", data, "--protocol", "paper", "--predictions", tmp_path / "p.parquet")
+    text = run("--data", data, "--protocol", "paper", "--predictions", tmp_path / "p.parquet", *LOOK)
     assert "validation, paper, n = 70" in text
     assert "optimistic: the faces that the epoch is chosen by" in " ".join(text.split())
-    document = json.loads(run("--data", data, "--protocol", "paper", "--json", "--predictions", tmp_path / "p.parquet"))
+    document = json.loads(
+        run("--data", data, "--protocol", "paper", "--json", "--predictions", tmp_path / "p.parquet", *LOOK)
+    )
     assert document["mark"].startswith("optimistic")
 
 
@@ -104,3 +110,36 @@ def test_the_papers_protocol_is_marked_beside_the_figures(data: Path, tmp_path: 
 def test_figures_that_would_mislead_are_refused(data: Path, options: tuple[str, ...], message: str) -> None:
     with pytest.raises(DataError, match=message):
         run("--data", data, *options)
+
+
+@pytest.mark.parametrize("options", [("--split", "test"), ("--protocol", "paper")])
+@pytest.mark.parametrize("half", [(), ("--why", "curious"), ("--ledger", "l.csv")])
+def test_test_faces_are_not_scored_without_a_ledger(data: Path, tmp_path: Path, options, half, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="--ledger FILE"):
+        run("--data", data, *options, *half, "--predictions", tmp_path / "p.parquet")
+    assert not list(tmp_path.iterdir())
+
+
+def test_models_of_one_file_name_keep_a_table_each(data: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, shipped in (("a", "default"), ("b", "fast")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.onnx").write_bytes(models.find(shipped).read_bytes())
+        arguments = [str(tmp_path / name / "model.onnx"), "--data", str(data)]
+        assert not CliRunner().invoke(app, arguments, catch_exceptions=False).exit_code
+        assert not CliRunner().invoke(app, arguments, catch_exceptions=False).exit_code  # the same again is no loss
+    kept = [predictions.read(file).provenance["model"] for file in sorted((tmp_path / "predictions").iterdir())]
+    assert len(kept) == len(set(kept)) == 2
+
+
+def test_what_is_something_else_is_not_written_over_without_a_word(data: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run("--data", data)
+    (file,) = (tmp_path / "predictions").iterdir()
+    file.write_text("mine")
+    with pytest.raises(DataError, match=r"is there already: add --overwrite, or name another place by --predictions"):
+        run("--data", data)
+    assert file.read_text() == "mine"
+    run("--data", data, "--overwrite")
+    assert predictions.read(file).split == "validation"

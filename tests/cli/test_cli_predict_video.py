@@ -355,9 +355,26 @@ def test_control_c_within_a_video_ends_its_thread(run, clip, monkeypatch):
 
     monkeypatch.setattr(sources, "shots", interrupted)
     code, out, err = run(clip, "--csv")
-    assert (code, len(rows_of(out))) == (0, 8), "those that waited to be scored together are lost"
+    assert (code, len(rows_of(out))) == (130, 8), "those that waited to be scored together are lost"
     assert "interrupted" in err
     assert not any(thread.name.startswith("mien") for thread in threading.enumerate())
+
+
+def test_control_c_is_a_success_only_where_every_source_is_live(run, camera, clip):
+    camera(7, KeyboardInterrupt())
+    assert run("camera:0", "--csv")[0] == 0
+    code, out, _ = run(clip, "camera:0", "--csv")
+    assert code == 130
+    assert out.count("camera:0") == 7
+
+
+def test_an_address_that_turns_out_to_be_a_camera_is_live(run, monkeypatch):
+    def turned(*arguments):
+        yield Shot("http://x/", picture(0), None, 0, 0.0, live=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sources, "shots", turned)
+    assert run("http://x/", "--private", "--csv")[0] == 0
 
 
 def test_a_camera_is_left_after_so_many_seconds(run, camera):

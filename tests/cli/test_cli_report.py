@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from command_line import RECIPE, mien
+from kept_looks import OPTIONS as LOOK
 from pattern_pictures import pattern
 
 pytestmark = pytest.mark.slow
@@ -33,7 +34,16 @@ def test_one_page_for_each_run(folder, patterns_path):
 
 
 def test_the_test_split_only_when_asked_for_and_elsewhere(folder, patterns_path):
-    mien("report", "seed1", "--data", patterns_path, "--test", "-o", "elsewhere", cwd=folder)
+    ask = ("report", "seed1", "--data", patterns_path, "--test", "-o", "elsewhere")
+    assert "--ledger FILE --why" in mien(*ask, cwd=folder, code=2).stderr
+    assert not (folder / "seed1" / "predictions" / "test.parquet").exists()
+    mien(*ask, "--ledger", "page.csv", "--why", "the page", cwd=folder)
+    looks = (folder / "page.csv").read_text().splitlines()
+    assert all(line.endswith(",report: the page") for line in looks[1:])
+    assert len(looks) > 3, "of the file, and of each view"
+    assert "--overwrite" in mien(*ask, cwd=folder, code=2).stderr
+    mien(*ask, "--overwrite", cwd=folder)  # all is stored: no further look
+    assert (folder / "page.csv").read_text().splitlines() == looks
     assert "scored the test split" in (folder / "elsewhere" / "report.html").read_text(encoding="utf-8")
     assert (folder / "seed1" / "predictions" / "test.parquet").exists()
 
@@ -57,9 +67,9 @@ def test_an_ensemble_is_chosen_on_validation_and_compared_like_a_run(folder, pat
     ask = ("ensemble", "seed1", "seed2", "default", "--data", patterns_path, "--test", "-o", "both")
     said = mien(*ask, "--ledger", "looks.csv", "--why", "to test it", cwd=folder).stdout
     looks = (folder / "looks.csv").read_text().splitlines()
-    assert [line.split(",")[1] for line in looks[1:]] == ["ensemble of 3"] * 2
+    assert [line.split(",")[1] for line in looks[-2:]] == ["ensemble of 3"] * 2, "after its members, which were scored"
     assert all(line.endswith(",to test it") for line in looks[1:])
-    assert "together" in mien(*ask[:-3], "--ledger", "looks.csv", "--why", "no test", cwd=folder, code=2).stderr
+    assert "leave it out" in mien(*ask[:-3], "--ledger", "looks.csv", "--why", "no test", cwd=folder, code=2).stderr
     unkept = (*ask[:-1], "other", "--ledger", "absent/looks.csv", "--why", "to test it")
     assert "cannot write the ledger" in mien(*unkept, cwd=folder, code=2).stderr
     assert not (folder / "other" / "test.parquet").exists()
@@ -68,13 +78,14 @@ def test_an_ensemble_is_chosen_on_validation_and_compared_like_a_run(folder, pat
     chosen = json.loads((folder / "both" / "ensemble.json").read_text())
     assert sum(chosen["ferplus"]["weights"].values()) == pytest.approx(1)
     compared = ("compare", "both/test.parquet", "seed1", "--split", "test", "--data", patterns_path, "--markdown")
-    assert "both/test.parquet" in mien(*compared, cwd=folder).stdout
+    assert "both/test.parquet" in mien(*compared, cwd=folder).stdout  # all stored: without a further look
     assert "given twice" in mien("ensemble", "seed1", "seed1", cwd=folder, code=2).stderr
 
 
 def test_faults_are_one_line(folder, patterns_path):
     mien("evaluate", "default", "--data", patterns_path, "--predictions", "v.parquet", cwd=folder)
-    mien("evaluate", "default", "--data", patterns_path, "--split", "test", "--predictions", "t.parquet", cwd=folder)
+    ask = ("evaluate", "default", "--data", patterns_path, "--split", "test", "--predictions", "t.parquet")
+    mien(*ask, *LOOK, cwd=folder)
     for arguments, words in [
         (("report", "absent", "--data", patterns_path), "no finished run"),
         (("report", "seed1", "seed1", "--data", patterns_path), "twice"),
@@ -98,7 +109,7 @@ def test_a_sheet_of_unseen_class_folders(folder):
             for copy in range(5):
                 cv2.imwrite(str(place / f"{copy}.png"), pattern(number, rng))
     mien("data", "import", "folder", "MMA", "-o", "mma.parquet", cwd=folder)
-    ask = ("sheet", "seed1/model.onnx", "--data", "mma.parquet", "--split", "test", "--faces", 14)
+    ask = ("sheet", "seed1/model.onnx", "--data", "mma.parquet", "--split", "test", "--faces", 14, *LOOK)
     out = mien(*ask, "-o", "out/sheet.png", cwd=folder).stdout
     assert "n = 35: top-1" in out
     assert "95 % interval" in out
@@ -107,7 +118,7 @@ def test_a_sheet_of_unseen_class_folders(folder):
     mien(*ask, "-o", "other.png", "--seed", 1, cwd=folder)
     assert (folder / "again.png").read_bytes() == first != (folder / "other.png").read_bytes()
     assert "no output 'x'" in mien(*ask, "--output", "x", cwd=folder, code=2).stderr
-    score = ("evaluate", "default", "--data", "mma.parquet", "--split", "test")
+    score = ("evaluate", "default", "--data", "mma.parquet", "--split", "test", *LOOK)
     figures = json.loads(mien(*score, "--json", cwd=folder).stdout)["figures"]
     assert [(f["output"], f["label_set"], f["n"]) for f in figures] == [("probabilities_fer2013", "fer2013", 35)]
 

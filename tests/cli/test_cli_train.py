@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from command_line import RECIPE, mien
+from kept_looks import OPTIONS as LOOK
 
 pytestmark = pytest.mark.slow
 
@@ -30,10 +31,10 @@ def trained(folder, patterns_path) -> Path:
 
 
 def test_train_then_evaluate_then_predictions(trained, folder, patterns_path):
-    text = mien("evaluate", trained, "--data", patterns_path, "--split", "test", cwd=folder).stdout
+    text = mien("evaluate", trained, "--data", patterns_path, "--split", "test", *LOOK, cwd=folder).stdout
     for words in ("n = 35", "95 % interval", "balanced accuracy", "macro-F1", "calibration", "recall", "unfiltered"):
         assert words in text
-    assert (folder / "predictions" / "model-patterns-test.parquet").exists()
+    assert len(list((folder / "predictions").glob("model-????????-patterns-test.parquet"))) == 1
     document = json.loads(mien("evaluate", trained, "--data", patterns_path, "--json", cwd=folder).stdout)
     assert document["split"] == "validation"
     assert document["figures"][1]["label_set"] == "fer2013"

@@ -77,3 +77,15 @@ def test_a_table_keeps_what_was_seen_before_the_window_closed(clip, tmp_path, mo
     rows = list(csv.DictReader((tmp_path / "seen.csv").read_text().splitlines()))
     assert [row["frame"] for row in rows] == ["0", "1", "2"]
     assert all(row["expression"] for row in rows)
+
+
+@pytest.mark.parametrize(("source", "code"), [("clip.mp4", 130), ("camera:0", 0), ("rtsp://camera/1", 0)])
+def test_control_c_breaks_off_a_video_and_leaves_a_camera(source, code, monkeypatch):
+    def show(title, opened):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(window, "show", show)
+    monkeypatch.setattr("sys.argv", ["mien", "watch", source])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert (ended.value.code or 0) == code

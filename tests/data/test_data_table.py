@@ -17,7 +17,7 @@ from mien.data import pictures as storage
 from mien.data import writer as writing
 from mien.data.table import Table, read
 from mien.data.writer import TableInfo, TableWriter, pixel_digest
-from mien.errors import DataError
+from mien.errors import DataError, WriteError
 
 
 def picture(row: int) -> np.ndarray:
@@ -176,7 +176,7 @@ def test_an_error_leaves_no_mapped_file(table: Table, tmp_path: Path, monkeypatc
     assert list((tmp_path / "m").iterdir()) == []
     monkeypatch.undo()
     (tmp_path / "file").write_text("x")
-    with pytest.raises(DataError, match=r"cannot write .*file.*: "):
+    with pytest.raises(WriteError, match=r"cannot write .*file.*: "):
         table.pictures(4, mapped=tmp_path / "file")
 
 
@@ -185,7 +185,7 @@ def test_a_full_disk_is_an_error(table: Table, tmp_path: Path, monkeypatch: pyte
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(storage.MappedWriter, "__setitem__", full)
-    with pytest.raises(DataError, match=r"cannot write .*\.npy: No space left on device"):
+    with pytest.raises(WriteError, match=r"cannot write .*\.npy: No space left on device"):
         table.pictures(4, mapped=tmp_path / "m")
     assert list((tmp_path / "m").iterdir()) == []
 

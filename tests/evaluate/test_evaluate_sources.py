@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from kept_looks import LOOK, OPTIONS
 from made_table import write_table
 from pattern_pictures import pattern
 from typer.testing import CliRunner
@@ -53,7 +54,7 @@ def pooled(patterns_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 def test_sources_are_in_predictions_written_and_read(pooled: Path, tmp_path: Path) -> None:
     table = tables.read(pooled)
-    scored = predictions.predict(models.load(threads=1), table, "test")
+    scored = predictions.predict(models.load(threads=1), table, "test", ledger=LOOK)
     assert [one["rows"] for one in scored.provenance["sources"]] == [[0, 211], [211, 221]]
     assert set(scored.provenance["sources"][0]) == {"name", "fingerprint", "rows"}
     predictions.write(scored, tmp_path / "p.parquet")
@@ -68,7 +69,16 @@ def test_sources_are_in_predictions_written_and_read(pooled: Path, tmp_path: Pat
 def test_evaluate_prints_each_source(pooled: Path, tmp_path: Path) -> None:
     app = typer.Typer()
     app.command()(evaluate)
-    words = ["default", "--data", str(pooled), "--split", "test", "--predictions", str(tmp_path / "p.parquet")]
+    words = [
+        "default",
+        "--data",
+        str(pooled),
+        "--split",
+        "test",
+        "--predictions",
+        str(tmp_path / "p.parquet"),
+        *OPTIONS,
+    ]
     text = CliRunner().invoke(app, words, catch_exceptions=False).output
     assert "elsewhere: top-1" in text
     assert "n = 10" in text

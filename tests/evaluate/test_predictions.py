@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from kept_looks import LOOK
 from made_table import write_table
 from pattern_pictures import pattern, write_patterns
 
@@ -7,13 +8,13 @@ from mien import models
 from mien.data import ferplus
 from mien.data import table as tables
 from mien.data.writer import TableInfo
-from mien.errors import DataError
+from mien.errors import DataError, WriteError
 from mien.evaluate import metrics, predictions
 
 
 @pytest.fixture(scope="module")
 def scored(patterns) -> predictions.Predictions:
-    return predictions.predict(models.load(threads=1), patterns, "test")
+    return predictions.predict(models.load(threads=1), patterns, "test", ledger=LOOK)
 
 
 def test_every_face_is_scored_for_each_output(scored, patterns):
@@ -42,7 +43,7 @@ def test_written_and_read_it_is_the_same(scored, tmp_path):
 
 def test_a_place_that_cannot_be_written_is_an_error_of_ours(scored, tmp_path):
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(DataError, match="cannot write"):
+    with pytest.raises(WriteError, match="cannot write"):
         predictions.write(scored, tmp_path / "file" / "p.parquet")
 
 
@@ -66,13 +67,13 @@ def test_a_table_with_other_labels_is_refused(patterns):
     info = TableInfo("moods", "moods", ("up", "down"))
     votes_gone = other.arrow.set_column(other.arrow.schema.get_field_index("votes"), "votes", [[None] * len(other)])
     with pytest.raises(DataError, match="moods"):
-        predictions.predict(models.load(), tables.Table(votes_gone, info), "test")
+        predictions.predict(models.load(), tables.Table(votes_gone, info), "test", ledger=LOOK)
 
 
 def test_a_split_that_is_not_there_is_named(tmp_path):
     table = tables.read(write_patterns(tmp_path / "t.parquet", {"train": 7}))
     with pytest.raises(DataError, match="no 'test' rows, only train"):
-        predictions.predict(models.load(), table, "test")
+        predictions.predict(models.load(), table, "test", ledger=LOOK)
 
 
 def elsewhere(path, labels, order):
@@ -84,7 +85,7 @@ def elsewhere(path, labels, order):
 
 def test_labels_of_other_data_are_matched_by_name(tmp_path):
     table = elsewhere(tmp_path / "t.parquet", ("sad", "happy"), [0, 1, 1])
-    found = predictions.predict(models.load(threads=1), table, "test")
+    found = predictions.predict(models.load(threads=1), table, "test", ledger=LOOK)
     assert [s.output for s in found.scores] == ["probabilities", "probabilities_ferplus", "probabilities_fer2013"]
     for s in found.scores:
         assert s.label_set == "elsewhere"
@@ -94,7 +95,7 @@ def test_labels_of_other_data_are_matched_by_name(tmp_path):
 
 def test_only_outputs_that_know_all_labels_are_scored(tmp_path):
     table = elsewhere(tmp_path / "t.parquet", ("sad", "contempt"), [0, 1])
-    assert [s.output for s in predictions.predict(models.load(threads=1), table, "test").scores] == [
+    assert [s.output for s in predictions.predict(models.load(threads=1), table, "test", ledger=LOOK).scores] == [
         "probabilities_ferplus"
     ]
 
@@ -102,4 +103,4 @@ def test_only_outputs_that_know_all_labels_are_scored(tmp_path):
 def test_a_label_that_the_model_does_not_know_is_refused_by_name(tmp_path):
     table = elsewhere(tmp_path / "t.parquet", ("happy", "bored"), [0, 1])
     with pytest.raises(DataError, match="does not know bored"):
-        predictions.predict(models.load(threads=1), table, "test")
+        predictions.predict(models.load(threads=1), table, "test", ledger=LOOK)

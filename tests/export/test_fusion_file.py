@@ -1,3 +1,5 @@
+from kept_looks import LOOK
+
 """The answer fused inside a model file: what it says, that heads stay what they were, and what is refused."""
 
 from dataclasses import replace
@@ -58,7 +60,7 @@ def test_a_file_without_a_fusion_is_renewed_into_the_one_that_export_makes(model
 def test_renewing_twice_changes_nothing_and_figures_of_other_splits_stay(model, patterns, tmp_path):
     file = tmp_path / "again.onnx"
     file.write_bytes(model.path.read_bytes())
-    package.record_metrics(file, predictions.predict(model, patterns, "test"))
+    package.record_metrics(file, predictions.predict(model, patterns, "test", ledger=LOOK))
     before = models.read_card(file).outputs
     made = package.renew(file, patterns, file)
     assert made.card.graph_sha256 == model.card.graph_sha256

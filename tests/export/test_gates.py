@@ -26,15 +26,16 @@ def test_parity_refuses_other_probabilities():
             gates.check_parity(right, {"probabilities": np.array([[wrong, 0.8]])})
 
 
-def test_agreement_and_loss_are_counted_over_all_splits_and_unlabelled_faces_only_agree():
-    exact = [predictions([0, 1, 2, -1], [0, 1, 0, 2]), predictions([0, 0], [0, 1])]
-    found = [predictions([0, 1, 2, -1], [0, 0, 0, 1]), predictions([0, 0], [0, 1])]
-    (compared,) = gates.compare(exact, found)
-    assert (compared.faces, compared.labelled) == (6, 5)
+def test_agreement_is_of_all_faces_and_loss_of_the_labelled_ones_of_validation():
+    exact, found = predictions([0, 1, 2, -1], [0, 1, 0, 2]), predictions([0, 1, 2, -1], [0, 0, 0, 1])
+    unseen = {"probabilities": np.eye(3)[[0, 1]]}
+    (compared,) = gates.compare(exact, found, (unseen, unseen))
+    assert (compared.faces, compared.labelled) == (6, 3)
     assert compared.agreement == pytest.approx(4 / 6)
-    assert compared.accuracy_loss == pytest.approx(100 / 5)
+    assert compared.accuracy_loss == pytest.approx(100 / 3)
     (back,) = gates.compare(found, exact)
-    assert back.accuracy_loss == pytest.approx(-100 / 5)
+    assert (back.faces, back.agreement) == (4, 0.5)
+    assert back.accuracy_loss == pytest.approx(-100 / 3)
 
 
 def test_a_file_that_says_something_else_too_often_is_refused_with_the_figures():

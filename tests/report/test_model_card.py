@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from kept_looks import LOOK
 
 from mien import models
 from mien.evaluate import metrics, predictions
@@ -13,7 +14,7 @@ from mien.report import model_card
 @pytest.fixture(scope="module")
 def sources(patterns):
     model = models.load(threads=1)
-    answers = {split: predictions.predict(model, patterns, split) for split in ("validation", "test")}
+    answers = {split: predictions.predict(model, patterns, split, ledger=LOOK) for split in ("validation", "test")}
     copied = patterns.split("test").rows[:5]
     found = [Sensitivity("upside down", {"ferplus": 0.25, "fer2013": 0.5}, {"ferplus": -0.125, "fer2013": 0.0})]
     timing = model_card.Timing(1.25, 50, "a processor")

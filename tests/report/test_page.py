@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from kept_looks import LOOK
 
 from mien.data import protocol
 from mien.evaluate import metrics, predictions
@@ -38,7 +39,7 @@ class Links(HTMLParser):
 
 @pytest.fixture(scope="module")
 def found(tiny_runs, patterns):
-    return [evidence.gather(run, patterns, ("validation", "test")) for run in tiny_runs]
+    return [evidence.gather(run, patterns, ("validation", "test"), LOOK) for run in tiny_runs]
 
 
 @pytest.fixture(scope="module")

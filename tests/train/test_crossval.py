@@ -4,7 +4,7 @@ import itertools
 import pytest
 import torch
 
-from mien.errors import RecipeError, TrainingError
+from mien.errors import RecipeError, TrainingError, WriteError
 from mien.evaluate.predictions import Predictions, Scores
 from mien.train import crossval, faces, networks
 from mien.train.folder import RunFolder
@@ -108,5 +108,5 @@ def test_the_table_of_folds_reads_as_it_was_written(tmp_path):
         ("0", "0.5", "runs/fold-0"),
         ("1", "0.66667", "runs/fold-1"),
     ]
-    with pytest.raises(TrainingError, match="cannot write"):
+    with pytest.raises(WriteError, match="cannot write"):
         crossval.write([made(0, 0.5, 0.4)], tmp_path / "absent")

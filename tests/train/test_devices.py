@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pattern_pictures import write_patterns
 
 from mien.train.devices import memory_layout
 from mien.train.folder import RunFolder
@@ -22,6 +23,9 @@ stages: [{stage}]
 """
 ONE_STEP = (
     "{epochs: 1, learning_rate: 1.0, optimizer: sgd, momentum: 0, weight_decay: 0, batch_norm: fixed, batch_size: 141}"
+)
+SMALL_STEPS = (
+    "{epochs: 1, learning_rate: 1.0e-6, optimizer: sgd, momentum: 0, weight_decay: 0, batch_norm: fixed, batch_size: 4}"
 )
 WHOLE = "{epochs: 8, learning_rate: 0.1, batch_size: 20, augmentation: {shift: 0.02, contrast: 0.1}}"
 
@@ -72,6 +76,16 @@ def test_two_processes_take_the_gradient_of_one(patterns_path, tmp_path):
     a, b = (folder.load(folder.last)["network"] for folder in (one, two))
     assert max((a[name].float() - b[name].float()).abs().max().item() for name in a) < 1e-5
     assert abs(float(one.load(one.last)["history"][0]["loss"]) - two.load(two.last)["history"][0]["loss"]) < 1e-4
+
+
+@pytest.mark.slow
+def test_two_processes_record_the_loss_of_one_over_more_than_a_hundred_steps(tmp_path):
+    """Steps too small to move the weights, so that both runs see the same network; 105 of four faces."""
+    data = write_patterns(tmp_path / "patterns.parquet", {"train": 420, "validation": 14})
+    values = {"seed": 1, "loss": "sigmoid", "dropout": 0.0, "stage": SMALL_STEPS}
+    one, two = (trained(tmp_path / str(n), data, n, **values) for n in (1, 2))
+    a, b = (folder.load(folder.last)["history"][0]["loss"] for folder in (one, two))
+    assert b == pytest.approx(a, rel=1e-3)
 
 
 @pytest.mark.slow

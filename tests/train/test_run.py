@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from lightning_fabric import Fabric
 from pattern_pictures import write_patterns
 
 from mien.data import protocol
@@ -136,16 +137,34 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_what_was(patterns, tmp_path):
     assert len(folder.load(folder.last)["history"]) == 1
 
 
+class Doubled(Fabric):
+    """One process that sums as two would that have the same losses: in place."""
+
+    def all_reduce(self, data, group=None, reduce_op="mean"):
+        return data.mul_(2)
+
+
+def test_looking_at_the_loss_does_not_change_it(patterns, tmp_path, monkeypatch):
+    """The sum over processes is looked at in between; what is recorded at the end must not grow by that."""
+    once = spec(stages=[{"epochs": 1, "learning_rate": 0.01, "batch_size": 10}])
+    alone = history(run.train(once, patterns, tmp_path / "alone"))[0]
+    monkeypatch.setattr(run, "_CHECKED_EVERY", 3)
+    both = history(
+        run.train(once, patterns, tmp_path / "both", fabric=Doubled(accelerator="cpu", precision="32-true"))
+    )[0]
+    assert float(both["loss"]) == pytest.approx(2 * float(alone["loss"]), rel=1e-4)
+
+
 def test_a_full_disk_stops_with_a_message_and_keeps_the_last_checkpoint(patterns, tmp_path, monkeypatch):
-    written = Path.write_bytes
+    replace = Path.replace
 
-    def full(self, content):
-        if "last" in self.name and (tmp_path / "run" / "last.pt").exists():
+    def full(temporary, target):
+        if target.name == "last.pt" and target.exists():
             raise OSError(28, "No space left on device")
-        return written(self, content)
+        replace(temporary, target)
 
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(TrainingError, match="No space left"):
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(TrainingError, match=r"cannot write .*last\.pt: No space left on device; .*--resume"):
         run.train(spec(), patterns, tmp_path / "run")
     folder = RunFolder(tmp_path / "run")
     assert len(folder.load(folder.last)["history"]) == 1

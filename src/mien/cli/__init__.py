@@ -1,6 +1,7 @@
 """The ``mien`` command: one file per verb, found here by name.
 
-Exit codes: 0 all done; 1 some inputs failed and were reported, the rest is done; 2 nothing could be done.
+Exit codes: 0 all done; 1 some inputs failed and were reported, the rest is done; 2 nothing could be done; 130
+interrupted by Ctrl-C.
 Verb files import what is heavy inside their functions, so that ``mien --help`` stays quick.
 """
 

@@ -17,7 +17,8 @@ def batch(
     align: Annotated[bool, typer.Option(help="Turn tilted faces upright first.")] = False,
     min_size: Annotated[float, typer.Option(min=0, help="Leave out faces of fewer pixels a side.")] = 0,
     error_rate: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Answer unsure rather than be wrong more often.")
+        float | None,
+        typer.Option(min=0, max=1, help="Answer unsure rather than be wrong more often; see mien predict."),
     ] = None,
     prior: Annotated[str | None, typer.Option(help="natural, balanced or a JSON file; see mien predict.")] = None,
     every: Annotated[int, typer.Option(min=1, help="Of videos, take each so many-th frame.")] = 1,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from mien.cli.files import write
 from mien.errors import DataError, require
+from mien.files import write
 
 if TYPE_CHECKING:
     from mien.report.board_cell import Filled, Source
@@ -76,7 +76,7 @@ def board(
     with console.status("timing") as status:
         cells = filling.with_times(cells, turns, status.update)
     if record and kept:
-        write(record, kept.updated(cells).encoded())
+        write(record, kept.updated(cells).encoded(), parents=True)
         cells = kept.filling(cells)
     _write(systems, cells, source, turns, (out, html, plot), record)
 
@@ -126,5 +126,5 @@ def _write(
     contents += [(html, board_page.html(board, drawn).encode())] if html else []
     contents += [(plot, drawn)] if plot and drawn else []
     for path, content in contents:
-        write(path, content)
+        write(path, content, parents=True)
         print(path)

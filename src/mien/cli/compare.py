@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from mien.cli.evaluate import Split
+from mien.cli.options import LedgerFile, Why, ledger_for
 from mien.errors import require
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def compare(
     data: Annotated[Path | None, typer.Option("--data", help="The table, to score what is not scored yet.")] = None,
     split: Annotated[Split, typer.Option("--split", help="Which faces.")] = Split.validation,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    ledger: LedgerFile = None,
+    why: Why = "",
 ) -> None:
     """Rank by top-1; the exact McNemar test against the best, corrected after Holm, on the faces both answered.
 
@@ -47,7 +50,8 @@ def compare(
     from mien.report import comparison, evidence
 
     table = evidence.read_table(data)
-    entries = [evidence.entry(name, table, str(split)) for name in given]
+    look = ledger_for(str(split), ledger, why) if ledger or why else None  # stored answers need none
+    entries = [evidence.entry(name, table, str(split), look and look.about("compare")) for name in given]
     rankings = comparison.rank(entries)
     first = entries[0].predictions
     console = Console()

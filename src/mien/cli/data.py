@@ -57,10 +57,11 @@ def audit(file: TableFile, output: Folder = None, as_json: AsJson = False) -> No
     else:
         print_audit(found)
     if output is not None:
+        from mien import files
         from mien.data import sheets
 
         sheet = sheets.draw_findings(data, found, output / "findings.png")
-        (output / "audit.json").write_text(text + "\n", encoding="utf-8")
+        files.write(output / "audit.json", text + "\n")
         say_written([sheet, output / "audit.json"])
 
 

@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from mien.cli.options import LedgerFile, Overwrite, Why, check_free, ledger_for
 from mien.errors import DataError, require
+from mien.files import write
 
 
 def ensemble(
@@ -22,10 +24,9 @@ def ensemble(
     ] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for its predictions.")] = Path("ensemble"),
     test: Annotated[bool, typer.Option("--test", help="Answer the test split too, with the same weights.")] = False,
-    ledger: Annotated[
-        Path | None, typer.Option("--ledger", help="Append the test figures to this CSV; needs --test and --why.")
-    ] = None,
-    why: Annotated[str, typer.Option("--why", help="Why the test split was scored.")] = "",
+    ledger: LedgerFile = None,
+    why: Why = "",
+    overwrite: Overwrite = False,
     pack: Annotated[
         Path | None, typer.Option("--pack", help="Write the chosen members into this one model file; needs --data.")
     ] = None,
@@ -39,14 +40,15 @@ def ensemble(
     mien ensemble fast runs/a/small.onnx --data fer2013.parquet --pack both.onnx
     """
     require("torch", "train")
-    from mien.cli.evaluate import append_to_ledger
     from mien.evaluate import ensemble as ensembles
     from mien.evaluate import predictions
     from mien.evaluate.metrics import measure
     from mien.report import evidence
 
-    if bool(ledger) != bool(why) or (ledger and not test):
-        raise DataError("the ledger keeps test figures and their reason: --test --ledger FILE --why 'REASON' together")
+    look = ledger_for("test" if test else "validation", ledger, why)
+    parts = ("validation", "test") if test else ("validation",)
+    written = (out / "ensemble.json", *(out / f"{split}.parquet" for split in parts))
+    check_free(*written, overwrite=overwrite, option="-o")
     twice = sorted({name for name in given if given.count(name) > 1})
     if twice:
         raise DataError(f"{', '.join(twice)} is given twice: name each member once, weights are chosen")
@@ -55,16 +57,16 @@ def ensemble(
     console = Console(highlight=False)
 
     def answers(split: str) -> dict[str, predictions.Predictions]:
-        return {name: evidence.entry(name, table, split).predictions for name in given}
+        return {name: evidence.entry(name, table, split, look).predictions for name in given}
 
     validation = answers("validation")
     choices = ensembles.choose(validation)
-    for split in ("validation", "test") if test else ("validation",):
+    for split in parts:
         found = validation if split == "validation" else answers(split)
         combined = ensembles.combine(found, choices)
         measured = [measure(scores) for scores in combined.scores]
-        if ledger and split == "test":  # first: no answer to the test split is kept without its row
-            append_to_ledger(ledger, combined.provenance, measured, why)
+        if look and split == "test":  # first: no answer to the test split is kept without its row
+            look.record(combined.provenance, combined.scores)
         predictions.write(combined, out / f"{split}.parquet")
         for figures in measured:
             low, high = figures.interval
@@ -77,10 +79,7 @@ def ensemble(
         weights = ", ".join(f"{name} {weight:.2f}" for name, weight in choice.weights.items() if weight)
         console.print(f"{label_set}: {weights}; {choice.calibration}", soft_wrap=True, markup=False)
     record = {label_set: asdict(choice) for label_set, choice in choices.items()}
-    try:
-        (out / "ensemble.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"cannot write {out / 'ensemble.json'}: {error.strerror}") from error
+    write(out / "ensemble.json", json.dumps(record, indent=2) + "\n")
     print(out)
     if pack and table:
         from mien.export.ensemble import package

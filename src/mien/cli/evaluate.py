@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import datetime
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,14 +12,15 @@ import typer
 from rich.console import Console
 from rich.table import Table as Grid
 
+from mien.cli.options import LedgerFile, Overwrite, Why, check_free, ledger_for
 from mien.errors import DataError, require
 
 if TYPE_CHECKING:
+    from mien.data.table import Table
     from mien.evaluate.metrics import Figures
     from mien.models import Model
     from mien.train.classical.fitted import Fitted
 
-LEDGER_COLUMNS = ("date", "model", "graph_sha256", "data_fingerprint", "label_set", "n", "top1", "why")
 #: Besides ``official``, the protocols that a model file can be measured by, and the split each is about.
 _PROTOCOLS = (("deduplicated", "test"), ("paper", "validation"))
 
@@ -43,10 +42,9 @@ def evaluate(
     ] = "official",
     predictions: Annotated[Path | None, typer.Option("--predictions", help="Where the predictions table goes.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-    ledger: Annotated[
-        Path | None, typer.Option("--ledger", help="Append the test figures to this CSV; needs --why.")
-    ] = None,
-    why: Annotated[str, typer.Option("--why", help="Why the test split was scored.")] = "",
+    ledger: LedgerFile = None,
+    why: Why = "",
+    overwrite: Overwrite = False,
     record: Annotated[bool, typer.Option("--record", help="Write the figures into the file's card.")] = False,
 ) -> None:
     """Measure a model file or a run: top-1 with interval, balanced accuracy, macro-F1, per class, calibration error."""
@@ -57,24 +55,28 @@ def evaluate(
     from mien.evaluate import predictions as tables
 
     mark = protocols.mark(protocol)
-    _check(protocol, split, record, ledger, why)
+    _check(protocol, split, record)
+    # The paper's validation faces are test faces too.
+    look = ledger_for("test" if protocol == "paper" else str(split), ledger, why)
+    if look and protocol != "official":
+        look = look.about(protocol)
     loaded = _of_run(Path(model)) if Path(model).is_dir() else models.load(model)
     if record and not isinstance(loaded, models.Model):
         raise DataError(f"--record writes into the card of a model file, and {model} is evaluate-only")
     source = table.read(data)
     applied = protocols.apply(source, protocol)
-    scored = tables.predict(loaded, applied, str(split))
-    about = {"source_fingerprint": source.fingerprint, "protocol": protocol, "mark": mark}
-    scored = replace(scored, provenance={**scored.provenance, **about})
     kind = "" if protocol == "official" else f"-{protocol}"
     stem = Path(model).name if Path(model).is_dir() else loaded.path.stem
-    name = f"{stem}-{scored.provenance['data']}-{split}{kind}.parquet"
+    # With the graph's fingerprint: another model of the same file name has another table.
+    name = f"{stem}-{loaded.card.graph_sha256[:8]}-{applied.info.name}-{split}{kind}.parquet"
     target = predictions or Path("predictions") / name
+    if not predictions and not _is_of(target, applied):
+        check_free(target, overwrite=overwrite, option="--predictions")
+    about = {"source_fingerprint": source.fingerprint, "protocol": protocol, "mark": mark}
+    scored = tables.predict(loaded, applied, str(split), ledger=look, about=about)
     if record and not {s.label_set for s in scored.scores} <= {o.label_set for o in loaded.card.outputs.values()}:
         raise DataError("--record writes what the card calls the split's figures, not those on other labels")
     figures = [metrics.measure(s) for s in scored.scores]
-    if ledger:  # first: no answer to the test split is kept without its row
-        append_to_ledger(ledger, scored.provenance, figures, why if protocol == "official" else f"{protocol}: {why}")
     tables.write(scored, target)
     if record:
         from mien.export.package import record_metrics
@@ -100,7 +102,17 @@ def _of_run(folder: Path) -> Model | Fitted:
     return fitted.load(RunFolder(folder))
 
 
-def _check(protocol: str, split: Split, record: bool, ledger: Path | None, why: str) -> None:
+def _is_of(file: Path, table: Table) -> bool:
+    """Whether a predictions table is there and holds what would be written: answers on the same data."""
+    from mien.evaluate.predictions import read
+
+    try:
+        return read(file).provenance.get("data_fingerprint") == table.fingerprint
+    except DataError:
+        return False
+
+
+def _check(protocol: str, split: Split, record: bool) -> None:
     """Refuse options that would put a figure where it does not belong."""
     if protocol != "official" and (protocol, split) not in _PROTOCOLS:
         wanted = ", ".join(f"--protocol {name} --split {of}" for name, of in _PROTOCOLS)
@@ -110,8 +122,6 @@ def _check(protocol: str, split: Split, record: bool, ledger: Path | None, why: 
         )
     if record and protocol != "official":
         raise DataError("--record writes what the card calls the split's figures: leave --protocol out")
-    if ledger and not (why and (split == Split.test or protocol == "paper")):
-        raise DataError("--ledger keeps test figures and their reason: add --split test --why 'REASON'")
 
 
 def _print(console: Console, figures: Figures, split: str, mark: str) -> None:
@@ -134,20 +144,3 @@ def _print(console: Console, figures: Figures, split: str, mark: str) -> None:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2f} %"
-
-
-def append_to_ledger(ledger: Path, provenance: object, figures: list[Figures], why: str) -> None:
-    """One row per output; the ledger shows how often the test split was looked at, and what for."""
-    assert isinstance(provenance, dict)
-    fresh = not ledger.exists()
-    try:
-        with ledger.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            if fresh:
-                writer.writerow(LEDGER_COLUMNS)
-            today = datetime.datetime.now(datetime.UTC).date().isoformat()
-            for f in figures:
-                facts = (provenance["model"], provenance["graph_sha256"], provenance["data_fingerprint"])
-                writer.writerow([today, *facts, f.label_set, f.n, f"{100 * f.top1:.2f}", why])
-    except OSError as error:
-        raise DataError(f"cannot write the ledger {ledger}: {error.strerror}") from error

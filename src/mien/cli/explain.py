@@ -10,10 +10,12 @@ import typer
 from rich.console import Console
 
 from mien.cli.evaluate import Split
-from mien.cli.files import write
+from mien.cli.options import LedgerFile, Overwrite, Why, check_free, ledger_for
 from mien.errors import DataError, PictureError
+from mien.files import write
 
 if TYPE_CHECKING:
+    from mien.evaluate.ledger import Ledger
     from mien.evaluate.predictions import Predictions, Scores
 
 _PICTURE, _TABLE = "A picture", "A data table"
@@ -50,6 +52,9 @@ def explain(
     seed: Annotated[int, typer.Option("--seed", help="Of their choice.", rich_help_panel=_TABLE)] = 0,
     patch: Annotated[float, typer.Option("--patch", help="Side of the hiding square, as a share of the face's.")] = 0.2,
     output: Annotated[str | None, typer.Option("--output", help="The model's output, if not the first.")] = None,
+    ledger: LedgerFile = None,
+    why: Why = "",
+    overwrite: Overwrite = False,
 ) -> None:
     """Hide each place of a face in turn and show how far the odds of an expression fall.
 
@@ -65,10 +70,15 @@ def explain(
         raise typer.BadParameter("--patch is a share of the face's side, above 0 and below 1")
     if picture is not None:
         target = out or Path("explained.png")
-        write(target, _picture(model, picture, face, label, detector, output, patch))
+        if out is None:
+            check_free(target, overwrite=overwrite, option="-o")
+        write(target, _picture(model, picture, face, label, detector, output, patch), parents=True)
         print(target)
     elif data is not None:
-        _table(model, data, split, out or Path("explained"), faces, seed, output, patch)
+        look = ledger_for(str(split), ledger, why)
+        folder = out or Path("explained")
+        check_free(folder / "occlusion.png", folder / "occlusion.json", overwrite=overwrite, option="-o")
+        _table(model, data, split, folder, faces, seed, output, patch, look and look.about("explain"))
 
 
 def _picture(
@@ -92,7 +102,15 @@ def _picture(
 
 
 def _table(
-    model: str, data: Path, split: Split, folder: Path, faces: int, seed: int, output: str | None, patch: float
+    model: str,
+    data: Path,
+    split: Split,
+    folder: Path,
+    faces: int,
+    seed: int,
+    output: str | None,
+    patch: float,
+    ledger: Ledger | None,
 ) -> None:
     """Write the mean maps of a split's labels, drawn and as numbers."""
     from mien import models
@@ -102,7 +120,7 @@ def _table(
 
     loaded, table = models.load(model), tables.read(data)
     with Console(stderr=True).status("scoring the split") as status:
-        scores = _chosen(predict(loaded, table, str(split)), table.info.label_set, output)
+        scores = _chosen(predict(loaded, table, str(split), ledger=ledger), table.info.label_set, output)
         part = table.split(str(split))
         maps = occlusion.average(
             loaded, part, scores, faces=faces, seed=seed, patch=patch, say=lambda doing: status.update(doing)
@@ -119,8 +137,8 @@ def _table(
         "patch": patch,
         "labels": [one.to_dict() for one in maps],
     }
-    write(folder / "occlusion.png", occlusion_plots.draw_means(maps, title))
-    write(folder / "occlusion.json", json.dumps(about, indent=1).encode() + b"\n")
+    write(folder / "occlusion.png", occlusion_plots.draw_means(maps, title), parents=True)
+    write(folder / "occlusion.json", json.dumps(about, indent=1).encode() + b"\n", parents=True)
     for one in maps:
         most = 2 ** max(float(one.falls.max()), 0.0)
         print(f"{one.label}: n = {one.n}, hiding one place divides its odds by up to {most:.2g} on average")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mien.cli.options import Overwrite, check_free
 from mien.errors import ExportError, require
 
 
@@ -62,6 +63,7 @@ def export(
     data_terms: Annotated[
         str | None, typer.Option("--data-terms", help="What the data's terms mean for users of the weights.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Pack the best weights of a run into one .onnx file, with temperatures fitted on validation.
 
@@ -85,6 +87,8 @@ def export(
         print(package.renew(models.find(run), table.read(data), out).path)
         return
     folder = RunFolder(run)
+    if out is None:
+        check_free(folder.model, overwrite=overwrite, option="-o")
     terms = package.Terms(name, version, licence, data_terms)
     options = package.Options(views.value, crop, precision.value, calibration_faces, reduce_range)
     model = package.package(folder, table.read(data), out or folder.model, terms, options)

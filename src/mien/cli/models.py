@@ -62,6 +62,7 @@ def card(
 
     mien models card default --data fer2013.parquet --predictions test.parquet -o docs/models/default.md
     """
+    from mien import files
     from mien.errors import DataError, require
 
     require("torch", "train")
@@ -86,11 +87,7 @@ def card(
         found = sensitivity.measure(model, source, "validation", progress=progress)
     timing = model_card.clock(model, processor())
     text = model_card.page(model_card.Sources(model, answers, copied, found, timing, note))
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"cannot write {out}: {error.strerror}") from error
+    files.write(out, text, parents=True)
     print(out)
 
 

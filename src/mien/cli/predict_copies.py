@@ -75,11 +75,11 @@ class Copies:
     def _save(self, shot: Shot, drawn: NDArray[np.uint8]) -> None:
         from PIL import Image
 
+        from mien.files import AtomicFile
+
         path = self._name(shot, ".jpg")
-        try:
-            Image.fromarray(drawn).save(path, quality=92)
-        except OSError as error:
-            raise MienError(f"cannot write {path}: {error.strerror or error}") from error
+        with AtomicFile(path) as temporary:
+            Image.fromarray(drawn).save(temporary, "JPEG", quality=92)
         self._say(f"annotated: {path}")
 
     def _open(self, shot: Shot) -> tuple[Path, Movie]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from mien.cli.options import LedgerFile, Overwrite, Why, check_free, ledger_for
 from mien.errors import DataError, require
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ def report(
         Path | None,
         typer.Option("-o", "--out", help="Where the page goes; a folder each for several. [default: RUN/report]"),
     ] = None,
+    ledger: LedgerFile = None,
+    why: Why = "",
+    overwrite: Overwrite = False,
 ) -> None:
     """Write one self-contained HTML page and its pictures for each run, with the spread over runs of one recipe.
 
@@ -42,16 +46,18 @@ def report(
     console = Console(stderr=True)
     splits = ("validation", "test") if test else ("validation",)
     targets = _targets(runs, out)
+    look = ledger_for("test", ledger, why).about("report") if ledger or why else None  # stored answers need none
+    check_free(*(target / page.FILE for target in targets), overwrite=overwrite, option="-o")
     table = evidence.read_table(data)
     found: list[Evidence] = []
     with console.status("reading") as status:
         for run in runs:
             status.update(f"{run}: reading predictions, scoring what is missing")
-            found.append(evidence.gather(run, table, splits))
+            found.append(evidence.gather(run, table, splits, look))
         for one, target in zip(found, targets, strict=True):
             siblings = [other for other in found if repeats(other.recipe, one.recipe)]
             say = partial(_say, status, one.run.path)
-            typer.echo(page.write(page.Request(one, target, siblings, data, views, say)))
+            typer.echo(page.write(page.Request(one, target, siblings, data, views, say, look)))
 
 
 def _say(status: Status, run: Path, doing: str) -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.evaluate import Split
+from mien.cli.options import LedgerFile, Overwrite, Why, check_free, ledger_for
 from mien.errors import DataError
+from mien.files import write
 
 if TYPE_CHECKING:
     from mien.evaluate.predictions import Predictions, Scores
@@ -17,15 +19,18 @@ if TYPE_CHECKING:
 def sheet(
     model: Annotated[str, typer.Argument(help="An installed model's name, or a model file.")],
     data: Annotated[Path, typer.Option("--data", help="The data table, from mien data import.")],
-    split: Annotated[Split, typer.Option("--split", help="Which faces.")] = Split.test,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The PNG to write.")] = Path("sheet.png"),
+    split: Annotated[Split, typer.Option("--split", help="Which faces.")] = Split.validation,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="The PNG to write. [default: sheet.png]")] = None,
     faces: Annotated[int, typer.Option("--faces", min=1, max=400, help="How many to show, labels balanced.")] = 24,
     seed: Annotated[int, typer.Option("--seed", help="Of their choice.")] = 0,
     output: Annotated[str | None, typer.Option("--output", help="The model's output, if not the fitting one.")] = None,
+    ledger: LedgerFile = None,
+    why: Why = "",
+    overwrite: Overwrite = False,
 ) -> None:
     """Show what a model says of faces it was not trained on, and print its top-1 on the whole split.
 
-    mien sheet default --data mma.parquet --split test -o sheet.png
+    mien sheet default --data mma.parquet -o sheet.png
     """
     from mien import models
     from mien.data import table
@@ -33,18 +38,20 @@ def sheet(
     from mien.evaluate.predictions import predict
     from mien.report import sheet as sheets
 
+    look = ledger_for(str(split), ledger, why)
+    if out is None:
+        out = Path("sheet.png")
+        check_free(out, overwrite=overwrite, option="-o")
     loaded, read = models.load(model), table.read(data)
-    scores = _chosen(predict(loaded, read, str(split)), read.info.label_set, output)
+    scores = _chosen(
+        predict(loaded, read, str(split), ledger=look and look.about("sheet")), read.info.label_set, output
+    )
     figures = measure(scores)
     chosen = sheets.choose(scores.truth, faces, seed)
     pixels = read.split(str(split)).take(chosen).pictures(max(loaded.card.width, 96))
     title = f"{loaded.card.name} on {read.info.name}, {split}: {100 * figures.top1:.2f} % right of {figures.n:,}"
     picture = sheets.draw(sheets.mark(scores, chosen, pixels), title)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(picture)
-    except OSError as error:
-        raise DataError(f"cannot write {out}: {error.strerror}") from error
+    write(out, picture, parents=True)
     low, high = figures.interval
     print(
         f"{loaded.card.name} ({scores.output}) on {read.info.name}, {split}, n = {figures.n}:"

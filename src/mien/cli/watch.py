@@ -29,12 +29,17 @@ def watch(
     detector: Annotated[str, typer.Option(help="auto, yunet, haar, ...; see mien predict.")] = "auto",
     model: Annotated[str | None, typer.Option(help="An installed model or a model file; see mien models.")] = None,
     error_rate: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Answer unsure rather than be wrong more often.")
+        float | None,
+        typer.Option(min=0, max=1, help="Answer unsure rather than be wrong more often; see mien predict."),
     ] = None,
     prior: Annotated[str | None, typer.Option(help="natural, balanced or a JSON file; see mien predict.")] = None,
 ) -> None:
-    """Watch faces in a window. Escape, Q or closing the window ends it."""
+    """Watch faces in a window. Escape, Q or closing the window ends it, as does Ctrl-C.
+
+    Exit code 0; 130 where Ctrl-C broke off a video before its end; 2: the source cannot be read.
+    """
     from mien.errors import SourceError
+    from mien.faces.sources import is_live
     from mien.output import File
     from mien.recognizer import Following, Recognizer
     from mien.window import show
@@ -44,17 +49,20 @@ def watch(
         typer.echo(f"mien: note: {recognizer.notice}", err=True)
     labels = list(next(iter(recognizer.model.card.outputs.values())).labels)
     lost: SourceError | None = None
+    interrupted = False
     with ExitStack() as closing:
         table = closing.enter_context(File(output, labels)) if output else None
         following = Following(smooth=smooth)
         try:
             show(f"mien: {source}", lambda: sights(recognizer, source, following, table, charts=charts, mirror=mirror))
         except KeyboardInterrupt:
-            pass
+            interrupted = True
         except SourceError as error:  # raised once the table is closed: what was seen until then is kept
             lost = error
     if lost:
         raise lost
+    if interrupted and not is_live(source):
+        raise typer.Exit(130)
 
 
 def sights(

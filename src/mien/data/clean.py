@@ -32,6 +32,7 @@ from mien.data.partition import Progress
 from mien.data.table import Table
 from mien.errors import DataError, require
 from mien.expressions import BASIC_EIGHT, FERPLUS_VOTES
+from mien.files import AtomicFile
 
 STEPS = ("faces", "copies", "errors", "votes")
 
@@ -70,20 +71,14 @@ class Cleaned:
         """Write the table, and beside it ``<name>.left-out.csv`` (row, label, reason), whose path is returned.
 
         Raises:
-            DataError: one of them cannot be written.
+            WriteError: one of them cannot be written.
         """
         self.table.write(path)
         lost = path.with_suffix(".left-out.csv")
-        partial = lost.with_name(f".{lost.name}.partial")
-        try:
-            with partial.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                writer.writerow(("row", "label", "reason"))
-                writer.writerows((row.row, row.label, row.reason) for row in self.left_out)
-            partial.replace(lost)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise DataError(f"cannot write {lost}: {error.strerror}") from error
+        with AtomicFile(lost) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("row", "label", "reason"))
+            writer.writerows((row.row, row.label, row.reason) for row in self.left_out)
         return lost
 
 

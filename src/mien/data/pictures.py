@@ -7,10 +7,8 @@ are held, and decoded ones can go to a file that is mapped. Refuses to know labe
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +20,7 @@ from numpy.typing import NDArray
 from mien.errors import DataError, MienError, require
 from mien.faces.crop import resize
 from mien.faces.images import decode, luma
+from mien.files import AtomicFile, explained
 
 #: Bytes of row groups that stay in memory: small tables are read once, of large ones a part is.
 _HELD = 2**27
@@ -191,13 +190,13 @@ class MappedWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        self._whole: AtomicFile | None = None
         self._file: Any = None
 
     def start(self, shape: tuple[int, ...]) -> MappedWriter:
         """Begin a file of that shape."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._partial.open("wb")
+        self._whole = AtomicFile(self._path, parents=True)
+        self._file = self._whole.temporary.open("wb")
         facts = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self._file, facts)
         self._first, self._each = self._file.tell(), int(np.prod(shape[1:]))
@@ -213,15 +212,14 @@ class MappedWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        fault = error if isinstance(error, OSError) else None
         try:
-            if self._file is not None:
-                self._file.close()
-                if kind is None:
-                    self._partial.replace(self._path)
-        except OSError as late:
-            fault = fault or late
-        with suppress(OSError):
-            self._partial.unlink(missing_ok=True)
-        if fault is not None and (kind is None or fault is error):
-            raise DataError(f"cannot write {self._path}: {fault.strerror or fault}") from fault
+            with explained(self._path):
+                if self._file is not None:
+                    self._file.close()
+                if isinstance(error, OSError):
+                    raise error
+            if self._whole is not None and kind is None:
+                self._whole.commit()
+        finally:
+            if self._whole is not None:
+                self._whole.discard()

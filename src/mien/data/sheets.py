@@ -17,8 +17,9 @@ from mien.data.audit import Audit
 from mien.data.describe import Description
 from mien.data.table import Table
 from mien.data.writer import SPLITS
-from mien.errors import DataError, require
+from mien.errors import require
 from mien.faces.images import decode
+from mien.files import AtomicFile
 
 _SPLIT_COLOURS = {"train": "#4477aa", "validation": "#ccbb44", "test": "#ee6677"}
 _PER_ROW = 10
@@ -35,11 +36,8 @@ class _Strip:
 
 
 def _save(figure: Any, path: Path) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=110, bbox_inches="tight")
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror or error}") from error
+    with AtomicFile(path, parents=True) as temporary:
+        figure.savefig(temporary, dpi=110, bbox_inches="tight", format="png")
     return path
 
 

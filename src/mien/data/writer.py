@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DataError, require
+from mien.files import AtomicFile, explained
 
 FORMAT = 1
 SPLITS = ("train", "validation", "test")
@@ -109,17 +110,19 @@ class TableWriter:
     def __init__(self, path: Path, info: TableInfo) -> None:
         self._pa = require("pyarrow", "tables")
         self._path, self._info = Path(path), info
-        self._partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.partial")
         self._rows: list[dict[str, Any]] = []
         self._count = self._bytes = 0
 
     def __enter__(self) -> TableWriter:
         parquet = require("pyarrow.parquet", "tables")
+        self._file = AtomicFile(self._path, parents=True)
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = parquet.ParquetWriter(self._partial, table_schema(self._info), compression="zstd")
-        except OSError as error:
-            raise DataError(f"cannot write {self._path}: {error.strerror or error}") from error
+            with explained(self._path):
+                schema = table_schema(self._info)
+                self._writer = parquet.ParquetWriter(self._file.temporary, schema, compression="zstd")
+        except BaseException:
+            self._file.discard()
+            raise
         return self
 
     def add(
@@ -165,10 +168,8 @@ class TableWriter:
 
     def _flush(self) -> None:
         if self._rows:
-            try:
+            with explained(self._path):
                 self._writer.write_table(self._pa.Table.from_pylist(self._rows, schema=self._writer.schema))
-            except OSError as error:
-                raise DataError(f"cannot write {self._path}: {error.strerror or error}") from error
             self._rows, self._bytes = [], 0
 
     def __exit__(
@@ -179,11 +180,9 @@ class TableWriter:
                 raise DataError(f"no pictures for {self._path}: the source has no rows")
             if kind is None:
                 self._flush()
-            self._writer.close()
+            with suppress(OSError) if kind else explained(self._path):
+                self._writer.close()
             if kind is None:
-                self._partial.replace(self._path)
-        except OSError as fault:
-            if kind is None:
-                raise DataError(f"cannot write {self._path}: {fault.strerror or fault}") from fault
+                self._file.commit()
         finally:
-            self._partial.unlink(missing_ok=True)
+            self._file.discard()

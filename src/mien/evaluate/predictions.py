@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,7 +32,9 @@ from mien.data import ferplus
 from mien.data.table import Table
 from mien.errors import DataError, require
 from mien.evaluate.calibration import Calibration
+from mien.evaluate.ledger import Ledger, needed
 from mien.expressions import FUSED
+from mien.files import AtomicFile
 from mien.models import Card
 
 FORMAT = 1
@@ -101,8 +102,13 @@ def predict(
     table: Table,
     split: str,
     change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
+    *,
+    ledger: Ledger | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> Predictions:
     """Score every face of a split with a model file, or what stands for one.
+
+    This is the one function that sees answers beside the labels of test faces.
 
     Outputs are scored on their own label set, which the table must have with the same labels in the same order. A
     table that has none of them, as class folders from elsewhere, is scored on its own label set by every output that
@@ -115,17 +121,18 @@ def predict(
         table: with the split.
         split: train, validation or test.
         change: what is done to each batch of crops first, RGB uint8 (N, H, W, 3) to the same.
+        ledger: keeps this look; must be there for the split test, and may be for faces that are test faces elsewhere.
+        about: what else the provenance says.
 
     Raises:
-        DataError: the table lacks the split, or has a label that no output knows.
+        DataError: the table lacks the split, or has a label that no output knows; or test is to be scored without a
+            ledger.
+        WriteError: the ledger cannot be written.
     """
+    needed(split, ledger)
     part = table.split(split)
     truths = _truths(model, table, part)
-    parts = []
-    for start in range(0, len(part), _BATCH):
-        batch = part.take(np.arange(start, min(start + _BATCH, len(part))))
-        crops = _crops(batch, model)
-        parts.append(model.score(change(crops) if change else crops))
+    said = answers(model, part, change)
     outputs, sources = model.card.outputs, table.info.source.get("sources", [])
     scores = tuple(
         Scores(
@@ -135,7 +142,7 @@ def predict(
             part.rows,
             truth,
             unfiltered,
-            np.concatenate([scored[name] for scored in parts]),
+            said[name],
             _ranges(sources),
         )
         for name, (label_set, truth, unfiltered) in truths.items()
@@ -152,7 +159,30 @@ def predict(
     }
     if sources:
         provenance["sources"] = [{name: one[name] for name in ("name", "fingerprint", "rows")} for one in sources]
+    provenance |= about or {}
+    if ledger:
+        ledger.record(provenance, scores)
     return Predictions(split, provenance, scores)
+
+
+def answers(
+    model: Scorer, part: Table, change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """What a model says of all faces of a table, without a look at their labels.
+
+    Args:
+        model: any.
+        part: the faces.
+        change: as of :func:`predict`.
+
+    Returns:
+        Output name to probabilities, float32 (N, K).
+    """
+    parts = []
+    for start in range(0, len(part), _BATCH):
+        crops = _crops(part.take(np.arange(start, min(start + _BATCH, len(part)))), model)
+        parts.append(model.score(change(crops) if change else crops))
+    return {name: np.concatenate([scored[name] for scored in parts]) for name in model.card.outputs}
 
 
 def _ranges(sources: list[dict[str, Any]]) -> dict[str, tuple[int, int]]:
@@ -205,10 +235,9 @@ def write(predictions: Predictions, path: str | Path) -> None:
     """Write a predictions table; the file appears whole or not at all.
 
     Raises:
-        DataError: it cannot be written.
+        WriteError: it cannot be written.
     """
     pa, parquet = require("pyarrow", "tables"), require("pyarrow.parquet", "tables")
-    path = Path(path)
     columns: dict[str, list[Any]] = {name: [] for name in _schema().names}
     for s in predictions.scores:
         columns["row"] += s.rows.tolist()
@@ -220,15 +249,8 @@ def write(predictions: Predictions, path: str | Path) -> None:
         columns["probabilities"] += list(s.probabilities)
     meta = {"format": FORMAT, "split": predictions.split} | dict(predictions.provenance)
     table = pa.Table.from_pydict(columns, schema=_schema().with_metadata({"mien": json.dumps(meta)}))
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        parquet.write_table(table, partial, compression="zstd")
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):  # where the folder is a file, so is nothing in it
-            partial.unlink()
-        raise DataError(f"cannot write {path}: {error.strerror or error}") from error
+    with AtomicFile(path, parents=True) as temporary:
+        parquet.write_table(table, temporary, compression="zstd")
 
 
 def read(path: str | Path) -> Predictions:

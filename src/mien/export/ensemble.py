@@ -25,9 +25,9 @@ from mien.evaluate.predictions import Predictions
 from mien.export import gates, graph
 from mien.export.figures import complete
 from mien.export.fusion import fuse, fusible
+from mien.files import write
 from mien.models import Card, Model, Output
 from mien.models.card import attach, detach
-from mien.train.folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ def package(
         ExportError: fewer than two were chosen, they were trained on other data than the table, under another protocol
             than ``official``, or frame faces differently, or the file does not say what they say together; nothing is
             written.
+        WriteError: the file cannot be written; an older one stays.
     """
     members = _chosen(files, choices)
     _check_alike(members, table)
@@ -96,7 +97,7 @@ def package(
         content = attach(bare, complete(replace(card, training={**card.training, "export": export}), model, scored))
     if fusible(card, table):
         content = fuse(content, table, str(out))
-    RunFolder(out.parent).write(out, content)
+    write(out, content)
     return Model(out)
 
 

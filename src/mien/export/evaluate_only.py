@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
+from mien import files
 from mien.data.table import Table
 from mien.errors import ExportError
 from mien.evaluate import predictions
@@ -68,4 +69,4 @@ def write_card(run: RunFolder, table: Table, terms: Terms | None = None) -> Fitt
 
 
 def _write(run: RunFolder, card: Card) -> None:
-    run.write(run.card, card.to_json().encode() + b"\n")
+    files.write(run.card, card.to_json() + "\n")

@@ -5,6 +5,7 @@ Everything here is of the validation split.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from mien.evaluate import metrics, predictions
@@ -39,8 +40,13 @@ def complete(card: Card, scorer: predictions.Scorer, scored: predictions.Predict
 
 
 def thresholds(scores: predictions.Scores) -> dict[str, float]:
-    """Error rate to the least probability that keeps it on validation, for the rates that can be kept."""
+    """Error rate to the least probability that keeps it with 95 % certainty, for the rates that can be kept.
+
+    Args:
+        scores: of validation faces; :meth:`mien.evaluate.coverage.Coverage.threshold` says what is promised.
+    """
     part = scores.labelled()
     curve = coverage(part.probabilities, part.truth)
     found = {f"{rate:g}": curve.threshold(rate) for rate in _ERROR_RATES}
-    return {rate: round(least, 4) for rate, least in found.items() if least is not None}
+    # Rounded down, so that the faces that the bound was about are still answered.
+    return {rate: math.floor(least * 1e6) / 1e6 for rate, least in found.items() if least is not None}

@@ -1,7 +1,7 @@
 """What a model file must pass before it is written: it says what the trained network says.
 
 A 32-bit file is compared with the network, one of less precision with the 32-bit file, face by face. Owns the
-bounds. Refuses to report how right either file is: test faces take part, and only differences may be known of them.
+bounds. Of test faces only the answers are compared, never with their labels.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Agreement:
         output: its name.
         faces: how many were compared.
         agreement: share of them with the same most likely label, 0-1.
-        labelled: how many of them have a label.
+        labelled: how many of the validation faces among them have a label.
         accuracy_loss: right answers of the 32-bit file less those of this one, in hundredths of ``labelled``;
             below zero if this one is right more often.
     """
@@ -68,29 +68,40 @@ class Agreement:
     accuracy_loss: float
 
     def __str__(self) -> str:
-        loss = f", accuracy loss {self.accuracy_loss:.2f} points on {self.labelled} labelled" if self.labelled else ""
+        loss = (
+            f", accuracy loss {self.accuracy_loss:.2f} points on {self.labelled} labelled of validation"
+            if self.labelled
+            else ""
+        )
         return f"{self.output}: {100 * self.agreement:.2f} % agreement on {self.faces} faces{loss}"
 
 
-def compare(expected: Sequence[Predictions], found: Sequence[Predictions]) -> list[Agreement]:
-    """Compare two files that scored the same splits of the same table, all splits together.
+def compare(
+    expected: Predictions,
+    found: Predictions,
+    unlabelled: tuple[Mapping[str, NDArray[np.floating]], Mapping[str, NDArray[np.floating]]] | None = None,
+) -> list[Agreement]:
+    """Compare two files on the same faces.
 
     Args:
-        expected: of the 32-bit file, one per split.
-        found: of the file to judge, in the same order.
+        expected: of the 32-bit file, on validation.
+        found: of the file to judge, on the same faces.
+        unlabelled: what both say of further faces whose labels are not looked at, as test: output name to (N, K).
 
     Returns:
-        One comparison per output.
+        One comparison per output: agreement on all faces, accuracy on validation.
     """
     compared = []
-    for outputs in zip(*(p.scores for p in expected), *(p.scores for p in found), strict=True):
-        theirs, ours = outputs[: len(expected)], outputs[len(expected) :]
-        truth = np.concatenate([s.truth for s in theirs])
-        a, b = (np.concatenate([s.probabilities.argmax(axis=1) for s in side]) for side in (theirs, ours))
-        known = truth >= 0
-        lost = int((a == truth)[known].sum()) - int((b == truth)[known].sum())
+    for theirs, ours in zip(expected.scores, found.scores, strict=True):
+        a, b = (s.probabilities.argmax(axis=1) for s in (theirs, ours))
+        known = theirs.truth >= 0
+        lost = int((a == theirs.truth)[known].sum()) - int((b == theirs.truth)[known].sum())
         loss = 100 * lost / max(int(known.sum()), 1)
-        compared.append(Agreement(theirs[0].output, len(a), float((a == b).mean()), int(known.sum()), loss))
+        equal = a == b
+        if unlabelled:
+            more = [said[theirs.output].argmax(axis=1) for said in unlabelled]
+            equal = np.concatenate([equal, more[0] == more[1]])
+        compared.append(Agreement(theirs.output, len(equal), float(equal.mean()), int(known.sum()), loss))
     return compared
 
 

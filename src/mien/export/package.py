@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from mien import files
 from mien.data import protocol
 from mien.data.table import Table
 from mien.errors import ExportError, TrainingError
@@ -107,6 +108,7 @@ def package(
         TrainingError: the run is not finished, is damaged, or was trained on other data.
         ExportError: the file does not say what the network says, or less precisely than the gates allow, or
             the network cannot be exported so, or the run is evaluate-only; nothing is written.
+        WriteError: the file cannot be written; an older one stays.
     """
     options = options or Options()
     if not out.parent.is_dir():
@@ -127,11 +129,11 @@ def package(
             facts["parity"] = _check_parity(model, source)
         else:
             reference = _draft(exact, logits, source, table, Terms(), {}, Path(folder) / "exact.onnx")
-            facts["gate"] = _check_agreement(reference, model, source.table, scored)
+            facts["gate"] = _check_agreement(reference, model, source.table, scored[0])
         content = _finish(model, scored[0], facts)
     if fusible(model.card, source.table):
         content = fuse(content, source.table, str(out))
-    run.write(out, content)
+    files.write(out, content)
     return Model(out)
 
 
@@ -153,7 +155,7 @@ def renew(file: Path, table: Table, out: Path) -> Model:
         raise ExportError(f"{file} was trained on other data than this table")
     dealt = {key: number for key, number in card.recipe.get("data", {}).items() if key in {"folds", "fold"}}
     applied = protocol.apply(table, str(card.data.get("protocol", "official")), **dealt)
-    RunFolder(out.parent).write(out, fuse(content, applied, str(file)))
+    files.write(out, fuse(content, applied, str(file)))
     return Model(out)
 
 
@@ -273,12 +275,15 @@ def _check_parity(model: Model, source: _Source) -> dict[str, Any]:
 
 
 def _check_agreement(
-    reference: Model, model: Model, table: Table, scored: list[predictions.Predictions]
+    reference: Model, model: Model, table: Table, scored: predictions.Predictions
 ) -> list[dict[str, Any]]:
-    """The file against the 32-bit one on validation and, where there is one, test."""
+    """The file against the 32-bit one on validation and, where there is one, on test, whose labels stay unseen."""
     splits = ["validation", *(["test"] if "test" in table.splits else [])]
-    found = [*scored, *(predictions.predict(model, table, split) for split in splits[1:])]
-    compared = gates.compare([predictions.predict(reference, table, split) for split in splits], found)
+    unlabelled = None
+    if "test" in splits:
+        part = table.split("test")
+        unlabelled = (predictions.answers(reference, part), predictions.answers(model, part))
+    compared = gates.compare(predictions.predict(reference, table, "validation"), scored, unlabelled)
     gates.check_agreement(compared)
     rounded = [replace(c, agreement=round(c.agreement, 5), accuracy_loss=round(c.accuracy_loss, 3)) for c in compared]
     return [{"splits": splits} | asdict(c) for c in rounded]
@@ -297,6 +302,7 @@ def record_metrics(file: Path, scored: predictions.Predictions) -> None:
 
     Raises:
         ModelError: the file is damaged.
+        WriteError: it cannot be written; it is as it was.
     """
     bare, card = detach(file.read_bytes(), where=str(file))
     outputs = dict(card.outputs)
@@ -305,4 +311,4 @@ def record_metrics(file: Path, scored: predictions.Predictions) -> None:
         figures = {**before.metrics, scored.split: summary(metrics.measure(scores))}
         abstain = thresholds(scores) if scored.split == "validation" else before.abstain
         outputs[scores.output] = replace(before, metrics=figures, abstain=abstain)
-    RunFolder(file.parent).write(file, attach(bare, replace(card, outputs=outputs)))
+    files.write(file, attach(bare, replace(card, outputs=outputs)))

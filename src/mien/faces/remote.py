@@ -18,15 +18,14 @@ from __future__ import annotations
 
 import base64
 import http.client
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http import HTTPStatus
 from pathlib import Path
 
-from mien.errors import SourceError
+from mien.errors import SourceError, WriteError
 from mien.faces.connection import Address, Clock, Line, check_online, connect, explained, parse
+from mien.files import AtomicFile
 
 #: A picture, or a part of motion JPEG, with more bytes is refused.
 MAX_BYTES = 2**26
@@ -171,17 +170,11 @@ def save_video(reply: Reply, path: Path, *, max_bytes: int = MAX_VIDEO_BYTES, se
         SourceError: as for :func:`read_picture`, or the file cannot be written.
     """
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        partial = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                for chunk in _body(reply, max_bytes, seconds):
-                    file.write(chunk)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be written: {error.strerror or error}") from error
+        with AtomicFile(path) as temporary, temporary.open("wb") as file:
+            for chunk in _body(reply, max_bytes, seconds):
+                file.write(chunk)
+    except WriteError as error:
+        raise SourceError(str(error)) from error
 
 
 class _Connection(http.client.HTTPConnection):

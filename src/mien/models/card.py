@@ -40,7 +40,7 @@ class Output:
             :class:`mien.evaluate.calibration.Calibration`. Older files have no power, which is a power of 1.
         bias: one number per label, added then; empty for none.
         abstain: share of wrong answers (as text, "0.05") to the least probability that an answer must have for that,
-            chosen on validation; empty in older files.
+            chosen on validation so that it holds with 95 % certainty for faces of the same kind; empty in older files.
         metrics: split to figures, as ``mien evaluate`` printed them, with n and interval.
         fusion: for an output that is fused from others, name of each to the weight of its log-probabilities, before
             temperature and bias; empty for a head of the network.

@@ -22,6 +22,7 @@ from mien.data.clean import Outside
 from mien.data.table import Table
 from mien.errors import DataError, ModelError, TrainingError
 from mien.evaluate import predictions
+from mien.evaluate.ledger import Ledger
 from mien.evaluate.predictions import Predictions
 from mien.models import Card
 from mien.report.comparison import Entry
@@ -73,13 +74,14 @@ class Evidence:
         return self.card.training.get("best_epoch")
 
 
-def gather(folder: str | Path, table: Table | None, splits: Sequence[str]) -> Evidence:
+def gather(folder: str | Path, table: Table | None, splits: Sequence[str], ledger: Ledger | None = None) -> Evidence:
     """Read a run and score what is not scored yet.
 
     Args:
         folder: of a finished run with its model file, or one that is evaluate-only.
         table: the data it was trained on, before any protocol; None to live on what was scored before.
         splits: to score.
+        ledger: keeps the look where test is scored; answers that are stored need none.
 
     Raises:
         TrainingError: the folder holds no finished run, or one of other data.
@@ -97,7 +99,7 @@ def gather(folder: str | Path, table: Table | None, splits: Sequence[str]) -> Ev
         raise ModelError(f"{run.model} is missing: mien export {run.path} --data FILE")
     applied = faces.as_trained(table, recipe) if table else None
     card = models.read_card(run.model) if run.model.exists() else fitted.read_card(run)
-    answers = {split: _answers(run, card, applied, split) for split in splits}
+    answers = {split: _answers(run, card, applied, split, ledger) for split in splits}
     return Evidence(run, recipe, state, _history(run), card, applied, mark(recipe), answers)
 
 
@@ -132,20 +134,21 @@ def mark(recipe: Experiment) -> str:
     return protocol.mark(recipe.data.protocol)
 
 
-def entry(name: str, table: Table | None, split: str) -> Entry:
+def entry(name: str, table: Table | None, split: str, ledger: Ledger | None = None) -> Entry:
     """What ``mien compare`` compares, from a run folder, a predictions table, or a model by name or file.
 
     Args:
         name: of the folder or file.
         table: to score with; None to live on what was scored before.
         split: that has to be scored.
+        ledger: as of :func:`gather`.
 
     Raises:
         TrainingError, ModelError, DataError: it is none of these, or has to be scored without a table.
     """
     path = Path(name)
     if path.is_dir():
-        found = gather(path, table, (split,))
+        found = gather(path, table, (split,), ledger)
         seconds = found.state.get("seconds")
         return Entry(name, found.predictions[split], found.recipe.data.protocol, found.state.get("parameters"), seconds)
     if path.suffix == ".parquet":
@@ -157,12 +160,12 @@ def entry(name: str, table: Table | None, split: str) -> Entry:
     if table is None:
         raise DataError(f"{name} has to be scored: add --data FILE")
     training, data = model.card.training, model.card.recipe.get("data", {})
-    scored = predictions.predict(model, table, split)
+    scored = predictions.predict(model, table, split, ledger=ledger)
     own = data.get("protocol", "official") if model.card.data.get("fingerprint") == table.fingerprint else None
     return Entry(name, scored, own, training.get("parameters"), training.get("seconds"))
 
 
-def _answers(run: RunFolder, card: Card, table: Table | None, split: str) -> Predictions:
+def _answers(run: RunFolder, card: Card, table: Table | None, split: str, ledger: Ledger | None) -> Predictions:
     file = run.predictions / f"{split}.parquet"
     if file.exists():
         found = predictions.read(file)
@@ -171,7 +174,7 @@ def _answers(run: RunFolder, card: Card, table: Table | None, split: str) -> Pre
             return found
     if table is None:
         raise DataError(f"{file} does not hold the answers of {run.model.name}: add --data FILE to have it scored")
-    found = predictions.predict(fitted.load(run), table, split)
+    found = predictions.predict(fitted.load(run), table, split, ledger=ledger)
     predictions.write(found, file)
     return found
 

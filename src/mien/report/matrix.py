@@ -15,6 +15,7 @@ import numpy as np
 from mien import models
 from mien.data.table import Table
 from mien.errors import DataError
+from mien.evaluate.ledger import Ledger, needed
 from mien.evaluate.metrics import Figures, measure
 from mien.evaluate.predictions import Predictions, Scorer, predict
 from mien.models import Card
@@ -89,6 +90,7 @@ def cross(
     tables: Sequence[Table],
     split: str,
     say: Callable[[str], None] = lambda doing: None,
+    ledger: Ledger | None = None,
 ) -> list[list[Crossing]]:
     """Score each model on each table: a row a model, a column a table.
 
@@ -97,13 +99,14 @@ def cross(
         tables: the data.
         split: of all of them; a table that lacks it leaves its column empty, with the reason.
         say: told what is being done.
+        ledger: keeps the looks where the split is test.
     """
     rows = []
     for one in contenders:
         row = []
         for table in tables:
             say(f"{one.name} on {table.info.name}")
-            row.append(_crossing(one.scorer, table, split))
+            row.append(_crossing(one.scorer, table, split, ledger))
         rows.append(row)
     return rows
 
@@ -129,15 +132,16 @@ def match(card: Card, table: Table) -> Labels:
     return Labels(name, table.info.label_set, compared, _without(own, output.labels), _without(output.labels, own))
 
 
-def _crossing(scorer: Scorer, table: Table, split: str) -> Crossing:
+def _crossing(scorer: Scorer, table: Table, split: str, ledger: Ledger | None) -> Crossing:
+    needed(split, ledger)
     seen = scorer.card.data.get("fingerprint") == table.fingerprint
     try:
         labels = match(scorer.card, table)
         part, left_out = _known(table.split(split), labels)
-        answers = predict(scorer, part, split)
+        about = {"data_fingerprint": table.fingerprint}  # of the table, not of its split
+        answers = predict(scorer, part, split, ledger=ledger, about=about)
         scores = next(s for s in answers.scores if s.output == labels.output)
-        about = {**answers.provenance, "data_fingerprint": table.fingerprint}  # of the table, not of its split
-        answers = replace(answers, provenance=about, scores=(scores,))
+        answers = replace(answers, scores=(scores,))
         return Crossing(measure(scores), labels, left_out, seen, answers=answers)
     except DataError as error:
         return Crossing(None, None, trained_on=seen, reason=str(error))

@@ -166,8 +166,9 @@ def _classes(answers: dict[str, Predictions]) -> Iterator[str]:
 
 
 def _abstention(sources: Sources) -> Iterator[str]:
-    yield "With `--error-rate`, faces that the model is less sure of than this are answered `unsure`: the threshold was"
-    yield "chosen on validation, so that the share of wrong answers among those given is at most the rate there."
+    yield "With `--error-rate`, faces that the model is less sure of than this are answered `unsure`. The threshold was"
+    yield "chosen on validation: with 95 % certainty the share of wrong answers among those given is at most the rate,"
+    yield "for faces of the same kind. For other faces it promises nothing."
     yield ""
     yield "| labels | rate asked for | threshold | split | answered, % | wrong among them, % |"
     yield "|---|---|---|---|---|---|"

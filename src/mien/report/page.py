@@ -11,7 +11,7 @@ import re
 import shlex
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import DataError, TrainingError, require
+from mien import files
+from mien.errors import TrainingError, require
+from mien.evaluate.ledger import Ledger
 from mien.evaluate.metrics import measure
 from mien.report import plots, sections, sheet, views
 from mien.report.evidence import Evidence
@@ -44,6 +46,8 @@ class Request:
         data: path of the table, for the commands on the page.
         with_views: score the test-time views, which costs thirteen passes over each split.
         say: told what is being done.
+        ledger: keeps the looks of the test-time views at test.
+        pictures: file name to PNG, filled while the page is made and written with it.
     """
 
     evidence: Evidence
@@ -52,6 +56,8 @@ class Request:
     data: Path | None = None
     with_views: bool = True
     say: Callable[[str], None] = lambda doing: None
+    ledger: Ledger | None = None
+    pictures: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def split(self) -> str:
@@ -59,9 +65,9 @@ class Request:
         return "test" if "test" in self.evidence.predictions else "validation"
 
     def keep(self, name: str, png: bytes) -> str:
-        """Write a picture beside the page; return it as data URI."""
+        """Have a picture written beside the page; return it as data URI."""
         slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-        (self.out / f"{slug}.png").write_bytes(png)
+        self.pictures[f"{slug}.png"] = png
         return _uri(png)
 
 
@@ -72,7 +78,7 @@ def write(request: Request) -> Path:
         The page's path.
 
     Raises:
-        DataError: it cannot be written.
+        WriteError: it cannot be written.
     """
     jinja = require("jinja2", "train")
     environment = jinja.Environment(
@@ -80,12 +86,9 @@ def write(request: Request) -> Path:
     )
     environment.filters |= {"percent": _percent, "face": _face}
     template = environment.from_string((resources.files("mien.report") / "page.html.j2").read_text(encoding="utf-8"))
-    try:
-        request.out.mkdir(parents=True, exist_ok=True)
-        page = template.render(_content(request))
-        (request.out / FILE).write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"cannot write the report to {request.out}: {error.strerror}") from error
+    page = template.render(_content(request))
+    for name, content in {**request.pictures, FILE: page}.items():
+        files.write(request.out / name, content, parents=True)
     return request.out / FILE
 
 
@@ -172,7 +175,7 @@ def _views(request: Request) -> dict[str, Any]:
     found = []
     for split in evidence.predictions:
         request.say(f"scoring {split} with test-time views")
-        found += views.compare(evidence.run, evidence.recipe, evidence.card, evidence.table, split)
+        found += views.compare(evidence.run, evidence.recipe, evidence.card, evidence.table, split, request.ledger)
     refused = [view for view in NAMES if view not in {line.view for line in found}]
     reason = f"This network does not take faces of other sizes, so not {', '.join(refused)}." if refused else ""
     return {"views": found, "views_reason": reason}

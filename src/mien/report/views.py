@@ -18,6 +18,7 @@ from mien.data.table import Table
 from mien.errors import DataError, RecipeError
 from mien.evaluate import predictions
 from mien.evaluate.calibration import Calibration
+from mien.evaluate.ledger import Ledger, needed
 from mien.evaluate.metrics import Figures, measure
 from mien.evaluate.predictions import Predictions, Scores
 from mien.evaluate.significance import McNemar, mcnemar
@@ -41,7 +42,9 @@ class ViewFigures:
     against_single: McNemar | None
 
 
-def compare(run: RunFolder, recipe: Recipe, card: Card, table: Table, split: str) -> list[ViewFigures]:
+def compare(
+    run: RunFolder, recipe: Recipe, card: Card, table: Table, split: str, ledger: Ledger | None = None
+) -> list[ViewFigures]:
     """Score a split with every view that the network takes; what was scored before is read.
 
     Args:
@@ -50,6 +53,7 @@ def compare(run: RunFolder, recipe: Recipe, card: Card, table: Table, split: str
         card: of its model file.
         table: as the run's protocol makes it.
         split: validation, or test where the caller was asked to.
+        ledger: keeps the looks at test; answers that are stored need none.
 
     Raises:
         TrainingError: the best weights are missing.
@@ -61,7 +65,7 @@ def compare(run: RunFolder, recipe: Recipe, card: Card, table: Table, split: str
     kept = {view: _kept(file, expected) for view, file in files.items()}
     if None in kept.values():
         kept |= _score(
-            run, recipe, card, table, split, expected, [view for view, found in kept.items() if found is None]
+            run, recipe, card, table, split, expected, ledger, [view for view, found in kept.items() if found is None]
         )
     single = kept[SINGLE]
     assert single is not None  # a network that does not take its own faces raises
@@ -95,9 +99,11 @@ def _score(
     table: Table,
     split: str,
     expected: dict[str, str],
+    ledger: Ledger | None,
     views: list[str],
 ) -> dict[str, Predictions | None]:
     """Let the network answer; a view that its backbone does not take is None."""
+    needed(split, ledger)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = networks.restore(run)
     part = table.split(split)
@@ -113,6 +119,8 @@ def _score(
             found[view] = None
             continue
         answers = _as_predictions(part, split, view, logits, card, expected)
+        if ledger and split == "test":
+            ledger.record(answers.provenance, answers.scores)
         predictions.write(answers, run.predictions / f"{split}-{view}.parquet")
         found[view] = answers
     return found

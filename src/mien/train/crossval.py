@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+from mien import files
 from mien.data.protocol import FOLDED
 from mien.data.table import Table
 from mien.errors import RecipeError
@@ -137,12 +138,12 @@ def write(rows: Sequence[FoldFigures], out: Path) -> Path:
     """Write ``folds.csv`` into a folder, whole or not at all; its path is returned.
 
     Raises:
-        TrainingError: it cannot be written.
+        WriteError: it cannot be written.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(field.name for field in fields(FoldFigures))
     writer.writerows([round(v, 5) if isinstance(v, float) else v for v in astuple(row)] for row in rows)
     target = out / "folds.csv"
-    RunFolder(out).write(target, text.getvalue().encode())
+    files.write(target, text.getvalue())
     return target

@@ -26,7 +26,8 @@ from typing import Any
 
 import torch
 
-from mien.errors import TrainingError
+from mien import files
+from mien.errors import TrainingError, WriteError
 
 
 class RunFolder:
@@ -65,20 +66,15 @@ class RunFolder:
             raise TrainingError(f"cannot make the run folder {self.path}: {error.strerror}") from error
 
     def write(self, target: Path, content: bytes) -> None:
-        """Write a file whole or not at all.
+        """Write a file of the training itself, whole or not at all; others are written by :mod:`mien.files`.
 
         Raises:
             TrainingError: the disk is full or the folder cannot be written; earlier files are untouched.
         """
-        partial = target.with_name(f".{target.name}.partial")
         try:
-            partial.write_bytes(content)
-            partial.replace(target)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise TrainingError(
-                f"cannot write {target}: {error.strerror}; what was written before is whole, go on with --resume"
-            ) from error
+            files.write(target, content)
+        except WriteError as error:
+            raise TrainingError(f"{error}; what was written before is whole, go on with --resume") from error
 
     def write_state(self, **facts: Any) -> None:
         """Merge facts into ``run.json``."""

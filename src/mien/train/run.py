@@ -240,7 +240,8 @@ class _Run:
         Raises:
             TrainingError: it is not a finite number.
         """
-        total = float(self.fabric.all_reduce(loss, reduce_op="sum"))  # pyright: ignore[reportArgumentType]
+        # A copy: all_reduce works in place, and the caller goes on adding to its own share.
+        total = float(self.fabric.all_reduce(loss.clone(), reduce_op="sum"))  # pyright: ignore[reportArgumentType]
         if not math.isfinite(total):
             done = len(self.rows)
             raise TrainingError(

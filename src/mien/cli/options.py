@@ -1,0 +1,48 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.errors import DataError
+from mien.evaluate.ledger import Ledger, needed
+
+LedgerFile = Annotated[
+    Path | None, typer.Option("--ledger", help="CSV that keeps this look at the test split; needs --why.")
+]
+Why = Annotated[str, typer.Option("--why", help="Why the test split is scored.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")]
+
+
+def ledger_for(split: str, file: Path | None, why: str) -> Ledger | None:
+    """The ledger of ``--ledger`` and ``--why``; None for splits whose scoring is not kept.
+
+    Raises:
+        DataError: the split is test and there is none, or it is given for another split or by half.
+    """
+    if bool(file) != bool(why):
+        raise DataError("--ledger FILE and --why 'REASON' go together")
+    if file and split != "test":
+        raise DataError("--ledger keeps looks at test faces: leave it out, or score the test split")
+    found = Ledger(file, why) if file else None
+    needed(split, found)
+    return found
+
+
+def check_free(*paths: Path, overwrite: bool, option: str) -> None:
+    """Refuse to write over files that are there under names the user did not choose.
+
+    Args:
+        paths: that would be written.
+        overwrite: the user's word that they may be replaced.
+        option: that names another place.
+
+    Raises:
+        DataError: one is there.
+    """
+    there = next((path for path in paths if path.exists() and not overwrite), None)
+    if there:
+        raise DataError(f"{there} is there already: add --overwrite, or name another place by {option}")
