@@ -21,9 +21,10 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from mien.errors import PictureError
+from mien.errors import MissingExtraError, PictureError, require
+from mien.faces import formats, orientation
 
 #: What :func:`read` takes.
 Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]"
@@ -35,11 +36,12 @@ MAX_PIXELS = 2**27
 #: A picture file with more bytes is refused; so is what has no end.
 MAX_BYTES = 2**29
 #: File names that count as pictures when a folder is listed.
-SUFFIXES = frozenset((".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"))
+SUFFIXES = formats.PICTURES
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
-_KNOWN = "JPEG, PNG, WebP, BMP, TIFF, GIF or PNM"
-_quiet = threading.Lock()
+_HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
+#: Floats may leave 0-1 by what arithmetic makes of them; far less than a step of 8 bits.
+_ROUNDING = 1e-3
+_decoding = threading.local()
 
 
 def read(picture: Picture, *, color: Color | None = None) -> NDArray[np.uint8]:
@@ -81,10 +83,10 @@ def decode(data: bytes) -> NDArray[np.uint8]:
         PictureError: the bytes are no picture, are cut off, or hold more than ``MAX_PIXELS``.
     """
     if not data:
-        raise PictureError(f"0 bytes, expected a {_KNOWN} picture")
+        raise PictureError(f"0 bytes, expected a {formats.NAMES} picture")
     if len(data) > MAX_BYTES:
-        raise PictureError(f"more than {MAX_BYTES:,} bytes, expected a {_KNOWN} picture")
-    with _explained(None), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        raise PictureError(f"more than {MAX_BYTES:,} bytes, expected a {formats.NAMES} picture")
+    with _explained(None), _open(data) as image:
         return _from_image(image)
 
 
@@ -129,33 +131,69 @@ def _from_file(path: Path) -> NDArray[np.uint8]:
         raise PictureError(f"{path}: {error}") from error
 
 
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=formats.DECODED)
+    except Image.UnidentifiedImageError:
+        if data[4:8] != b"ftyp" or data[8:12] not in _HEIC_BRANDS:
+            raise
+    try:
+        heif = require("pi_heif", "heic")
+    except MissingExtraError as error:
+        raise PictureError(f"a HEIC picture: {error}") from error
+    opened = heif.open_heif(data, convert_hdr_to_8bit=True)
+    _check_size(*opened.size)
+    return opened.to_pillow()
+
+
+class _InThisThread(type):
+    """Makes a warning's class one that all warnings belong to in threads that decode, and none in others."""
+
+    def __subclasscheck__(cls, kind: type) -> bool:
+        return getattr(_decoding, "depth", 0) > 0
+
+
+class _WhileDecoding(Warning, metaclass=_InThisThread):
+    """Whatever Pillow warns of while a picture is decoded."""
+
+
 @contextmanager
 def _explained(name: str | None) -> Iterator[None]:
     """Pillow's faults become PictureErrors, its warnings stay inside.
 
-    Filters for warnings belong to the whole process, so only one thread at a time may change them.
+    Filters for warnings belong to the whole process. So there is one that ignores what comes from a thread that is
+    decoding, and lets everything else pass; no thread waits for another.
     """
+    if not warnings.filters or warnings.filters[0][2] is not _WhileDecoding:
+        warnings.simplefilter("ignore", _WhileDecoding)
     prefix = f"{name}: " if name else ""
-    with _quiet, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        except PictureError as error:
-            raise PictureError(f"{prefix}{error}") from error
-        except Image.UnidentifiedImageError as error:
-            raise PictureError(f"{prefix}not a picture that mien reads, expected {_KNOWN}") from error
-        except Image.DecompressionBombError as error:
-            raise PictureError(f"{prefix}{error}; mien reads up to {MAX_PIXELS:,} pixels") from error
-        except Exception as error:  # Pillow's decoders raise all kinds of errors on damaged data
-            raise PictureError(f"{prefix}damaged or cut off: {error}") from error
+    _decoding.depth = getattr(_decoding, "depth", 0) + 1
+    try:
+        yield
+    except PictureError as error:
+        raise PictureError(f"{prefix}{error}") from error
+    except Image.UnidentifiedImageError as error:
+        raise PictureError(f"{prefix}not a picture that mien reads, expected {formats.NAMES}") from error
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"{prefix}{error}; mien reads up to {MAX_PIXELS:,} pixels") from error
+    except MemoryError as error:
+        raise PictureError(f"{prefix}this machine has too little memory for it: make it smaller") from error
+    except Exception as error:  # Pillow's decoders raise all kinds of errors on damaged data
+        raise PictureError(f"{prefix}damaged or cut off: {error}") from error
+    finally:
+        _decoding.depth -= 1
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise PictureError(f"{width}x{height} pixels, mien reads up to {MAX_PIXELS:,}: make it smaller")
+    if not width * height:
+        raise PictureError("no pixels")
 
 
 def _from_image(image: Image.Image) -> NDArray[np.uint8]:
-    if image.width * image.height > MAX_PIXELS:
-        raise PictureError(f"{image.width}x{image.height} pixels, mien reads up to {MAX_PIXELS:,}: make it smaller")
-    if not image.width * image.height:
-        raise PictureError("no pixels")
-    image = ImageOps.exif_transpose(image)
+    _check_size(image.width, image.height)
+    image = orientation.upright(image)
     if image.mode.startswith(("I", "F")):  # 16-bit grey and what TIFF makes of it; convert() would clip it
         return _from_wide(np.asarray(image), image.mode)
     if image.has_transparency_data:
@@ -202,10 +240,10 @@ def _to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
         return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if array.dtype.kind == "f":
         # NaN compares false, so it is refused too.
-        if not (array.min() >= 0 and array.max() <= 1):
+        if not (array.min() >= -_ROUNDING and array.max() <= 1 + _ROUNDING):
             raise PictureError(
                 f"floats from {array.min():g} to {array.max():g}, expected 0 to 1;"
                 " for values up to 255 pass array.astype(np.uint8)"
             )
-        return np.rint(array * 255).astype(np.uint8)
+        return np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
     raise PictureError(f"an array of {array.dtype}, expected uint8, uint16, or floats from 0 to 1")
