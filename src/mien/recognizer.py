@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import ModelError
+from mien.errors import DetectorError, ModelError
 from mien.faces import quality, sources
 from mien.faces.crop import Framing, crop
 from mien.faces.detect import build
 from mien.faces.detection import Detection
 from mien.faces.follow import Follower
-from mien.faces.images import Color, Picture, read
+from mien.faces.images import Color, Picture, read_noted
 from mien.faces.shot import Shot
 from mien.faces.sources import Reading, Source
 from mien.models import Model, load
@@ -97,6 +97,10 @@ class Recognizer:
         error_rate: float | None = None,
         provider: str = "cpu",
     ) -> None:
+        if threads is not None and threads < 1:
+            raise ModelError(f"threads={threads}: one or more, or None for all cores")
+        if not min_size >= 0:
+            raise DetectorError(f"min_size={min_size}: pixels a side, 0 or more")
         if model is None or isinstance(model, (str, Path)):
             model = load(model, threads=threads, provider=provider)
         self.model = model
@@ -126,9 +130,9 @@ class Recognizer:
         Raises:
             PictureError: the picture cannot be read, or is of the wrong shape or type.
         """
-        pixels = read(picture, color=color)
+        pixels, note = read_noted(picture, color=color)
         source = os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else None
-        seen = self._see(Shot(source, pixels), None)
+        seen = self._see(Shot(source, pixels, note=note), None)
         return self._scored([seen])[0]
 
     def stream(
@@ -234,6 +238,7 @@ class Recognizer:
                     index=shot.index,
                     time=shot.time,
                     error=None if shot.error is None else str(shot.error),
+                    note=shot.note,
                 )
             )
         return frames

@@ -121,6 +121,10 @@ class Face:
         if self.smoothed is not None:
             object.__setattr__(self, "smoothed", MappingProxyType(dict(self.smoothed)))
 
+    def __hash__(self) -> int:
+        """Of what equal faces share; the mappings of their probabilities cannot be hashed."""
+        return hash((self.box, self.confidence, self.landmarks, self.track, self.threshold))
+
     def __reduce__(self) -> tuple[type[Face], tuple[object, ...]]:
         """Read-only views cannot be pickled; plain dicts can, and are frozen again on arrival."""
         outputs = {name: dict(scores) for name, scores in self.outputs.items()}
@@ -211,6 +215,7 @@ class Frame:
         index: the number of the frame in its video or stream, counted from 0; None in single pictures.
         time: seconds since the video or stream began; None in single pictures.
         error: why the picture could not be read; None where it could.
+        note: what should be known of a picture that was read, as that its last rows are missing; None: nothing.
     """
 
     source: str | None
@@ -222,6 +227,7 @@ class Frame:
     index: int | None = None
     time: float | None = None
     error: str | None = None
+    note: str | None = None
 
     def to_dict(self) -> dict[str, object]:
         """A plain dict, ready for JSON."""

@@ -375,6 +375,27 @@ def test_heic_without_its_library_names_the_extra(monkeypatch, tmp_path):
         read(file)
 
 
+@pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"progressive": True}])
+def test_a_jpeg_that_lacks_its_last_bytes_is_read_with_a_note(options):
+    picture = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
+    data = encode(picture, "JPEG", **options)
+    whole = read(data)
+    for lacking in (1, 2, 3, 40):
+        pixels, note = images.read_noted(data[:-lacking])
+        np.testing.assert_array_equal(pixels[:200], whole[:200])
+        assert "last bytes are missing" in (note or "last bytes are missing")
+    assert note
+    with pytest.raises(PictureError, match="cut off"):
+        read(data[: len(data) * 3 // 4])
+    assert images.read_noted(data)[1] is None
+
+
+def test_half_a_white_page_is_still_an_error():
+    data = encode(np.full((800, 600, 3), 255, np.uint8), "JPEG")
+    with pytest.raises(PictureError, match="cut off"):
+        read(data[: len(data) * 2 // 3])
+
+
 def test_folders_are_listed_deep_sorted_and_by_suffix(tmp_path):
     for name in ("b.JPG", "a.png", "deep/er/c.jfif", "notes.txt", ".hidden.jpg", ".git/d.jpg", "e.webp/f.tif"):
         file = tmp_path / name

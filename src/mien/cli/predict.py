@@ -121,6 +121,8 @@ def predict(
                 _say(frame.error)
             elif copies:
                 copies.write(shot, frame)
+            if frame.note is not None:
+                _say(f"note: {frame.source or 'the picture'}: {frame.note}")
             if drawn:
                 drawn.add(frame)
             screen.write(frame)

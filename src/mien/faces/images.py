@@ -39,6 +39,11 @@ MAX_BYTES = 2**29
 SUFFIXES = formats.PICTURES
 
 _HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
+_JPEG, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+#: Pixels a side of the largest block that JPEG writes at once.
+_BLOCK = 16
+#: A JPEG that lacks more of its pixels is an error.
+_MAY_LACK = 0.05
 #: Floats may leave 0-1 by what arithmetic makes of them; far less than a step of 8 bits.
 _ROUNDING = 1e-3
 _decoding = threading.local()
@@ -64,13 +69,18 @@ def read(picture: Picture, *, color: Color | None = None) -> NDArray[np.uint8]:
     >>> read(np.full((1, 1, 3), (255, 0, 0), np.uint8), color="bgr")[0, 0].tolist()
     [0, 0, 255]
     """
+    return read_noted(picture, color=color)[0]
+
+
+def read_noted(picture: Picture, *, color: Color | None = None) -> tuple[NDArray[np.uint8], str | None]:
+    """As :func:`read`, with a note where something should be known of the picture; None: nothing."""
     if isinstance(picture, np.ndarray):
-        return _from_array(picture, color)
+        return _from_array(picture, color), None
     if isinstance(picture, Image.Image):
         with _explained("the PIL image"):
-            return _from_image(picture)
+            return _from_image(picture), None
     if isinstance(picture, (bytes, bytearray, memoryview)):
-        return decode(bytes(picture))
+        return decode_noted(bytes(picture))
     if isinstance(picture, (str, os.PathLike)):
         return _from_file(Path(picture))
     raise PictureError(f"a picture is a path, bytes, a PIL image or a numpy array, not {type(picture).__name__}")
@@ -79,15 +89,29 @@ def read(picture: Picture, *, color: Color | None = None) -> NDArray[np.uint8]:
 def decode(data: bytes) -> NDArray[np.uint8]:
     """Decode an encoded picture to RGB uint8 (H, W, 3).
 
+    A JPEG that lacks no more than a twentieth of its pixels, at its end, is read without them.
+
     Raises:
         PictureError: the bytes are no picture, are cut off, or hold more than ``MAX_PIXELS``.
     """
+    return decode_noted(data)[0]
+
+
+def decode_noted(data: bytes) -> tuple[NDArray[np.uint8], str | None]:
+    """As :func:`decode`, with a note where pixels are missing; None: all are there."""
     if not data:
         raise PictureError(f"0 bytes, expected a {formats.NAMES} picture")
     if len(data) > MAX_BYTES:
         raise PictureError(f"more than {MAX_BYTES:,} bytes, expected a {formats.NAMES} picture")
-    with _explained(None), _open(data) as image:
-        return _from_image(image)
+    with _explained(None):
+        try:
+            with _open(data) as image:
+                return _from_image(image), None
+        except OSError:
+            mended = _without_end(data) if data.startswith(_JPEG) else None
+            if mended is None:
+                raise
+            return mended
 
 
 def luma(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -115,7 +139,7 @@ def find_pictures(folder: Path, suffixes: frozenset[str] = SUFFIXES) -> list[Pat
     return sorted(found)
 
 
-def _from_file(path: Path) -> NDArray[np.uint8]:
+def _from_file(path: Path) -> tuple[NDArray[np.uint8], str | None]:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -126,7 +150,7 @@ def _from_file(path: Path) -> NDArray[np.uint8]:
     except (OSError, ValueError) as error:
         raise PictureError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
     try:
-        return decode(data)
+        return decode_noted(data)
     except PictureError as error:
         raise PictureError(f"{path}: {error}") from error
 
@@ -144,6 +168,32 @@ def _open(data: bytes) -> Image.Image:
     opened = heif.open_heif(data, convert_hdr_to_8bit=True)
     _check_size(*opened.size)
     return opened.to_pillow()
+
+
+def _without_end(data: bytes) -> tuple[NDArray[np.uint8], str] | None:
+    """A JPEG that breaks off, and what is missing; None where that is much.
+
+    It is decoded twice, with two different endings: from the first pixel on in which they differ, it is missing.
+    """
+    endings = (_JPEG_END, bytes(range(1, 255)) + _JPEG_END)
+    grown: list[NDArray[np.uint8]] = []
+    for ending in endings:
+        with Image.open(io.BytesIO(data + ending), formats=("JPEG",)) as image:
+            grown.append(np.asarray(image.convert("RGB")))
+    height, width = grown[0].shape[:2]
+    wrong = (grown[0] != grown[1]).any(axis=2)
+    rows = np.flatnonzero(wrong.any(axis=1))
+    missing = 0
+    if len(rows):
+        top = int(rows[0])
+        block = wrong[top : top + _BLOCK]
+        left = int(np.flatnonzero(block.any(axis=0))[0])
+        missing = (height - top) * width - left * len(block)
+    if missing > height * width * _MAY_LACK:
+        return None
+    with Image.open(io.BytesIO(data + _JPEG_END), formats=("JPEG",)) as image:
+        pixels = _from_image(image)
+    return pixels, f"cut off: its last bytes are missing, and with them {missing / (height * width):.1%} of its pixels"
 
 
 class _InThisThread(type):

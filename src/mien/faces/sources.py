@@ -28,10 +28,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from mien.errors import MienError, PictureError, SourceError
@@ -247,12 +246,9 @@ def _ahead(shots: Iterator[Shot], depth: int = 4) -> Iterator[Shot]:
 
 def _picture(name: str | None, picture: Picture, color: Color | None) -> Shot:
     try:
-        return Shot(name, _read(picture, color))
+        pixels, note = images.read_noted(picture, color=color if isinstance(picture, np.ndarray) else None)
+        return Shot(name, pixels, note=note)
     except PictureError as error:
         text = str(error)
         told = name is None or text.startswith(name)
         return Shot(name, None, error if told else PictureError(f"{name}: {text}"))
-
-
-def _read(picture: Any, color: Color | None) -> NDArray[np.uint8]:
-    return images.read(picture, color=color if isinstance(picture, np.ndarray) else None)
