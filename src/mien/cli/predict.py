@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from mien.cli.folders import say_left_out
 from mien.cli.predict_copies import Copies
 from mien.cli.predict_printing import printer
 from mien.errors import MienError
@@ -132,6 +133,7 @@ def predict(
         _write_json(summary, total.to_dict())
     if drawn and timeline:
         drawn.save(timeline)
+    say_left_out(sources)
     if total.failed:
         raise typer.Exit(1 if total.failed < total.pictures else 2)
 

@@ -14,7 +14,7 @@ import io
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -127,16 +127,28 @@ def find_pictures(folder: Path, suffixes: frozenset[str] = SUFFIXES) -> list[Pat
         PictureError: the folder, or one below it, cannot be listed.
     """
 
+    return sorted(path for path in _files(folder) if path.suffix.lower() in suffixes)
+
+
+def left_out(folders: Iterable[Path], suffixes: frozenset[str] = SUFFIXES) -> str | None:
+    """One line on the files of folders that :func:`find_pictures` leaves out; None where there are none.
+
+    Raises:
+        PictureError: a folder, or one below it, cannot be listed.
+    """
+    kinds = (path.suffix for folder in folders for path in _files(folder))
+    return formats.left_out(kind for kind in kinds if kind.lower() not in suffixes)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files in a folder and the folders below it; hidden ones left out."""
+
     def fail(error: OSError) -> None:
         raise PictureError(f"{error.filename or folder}: cannot be listed: {error.strerror}") from error
 
-    found: list[Path] = []
     for parent, folders, files in os.walk(folder, onerror=fail):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(parent, name) for name in files if not name.startswith(".") and Path(name).suffix.lower() in suffixes
-        ]
-    return sorted(found)
+        yield from (Path(parent, name) for name in files if not name.startswith("."))
 
 
 def _from_file(path: Path) -> tuple[NDArray[np.uint8], str | None]:
@@ -229,7 +241,8 @@ def _explained(name: str | None) -> Iterator[None]:
     except MemoryError as error:
         raise PictureError(f"{prefix}this machine has too little memory for it: make it smaller") from error
     except Exception as error:  # Pillow's decoders raise all kinds of errors on damaged data
-        raise PictureError(f"{prefix}damaged or cut off: {error}") from error
+        told = ascii(" ".join(str(error).split()))[1:-1][:200]  # decoders quote the file, over several lines
+        raise PictureError(f"{prefix}damaged or cut off: {told or type(error).__name__}") from error
     finally:
         _decoding.depth -= 1
 
