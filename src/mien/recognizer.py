@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import DetectorError, ModelError
+from mien.errors import DetectorError, ModelError, PictureError
 from mien.faces import quality, sources
 from mien.faces.crop import Framing, crop
 from mien.faces.detect import build
@@ -130,6 +130,9 @@ class Recognizer:
         Raises:
             PictureError: the picture cannot be read, or is of the wrong shape or type.
         """
+        if isinstance(picture, (str, os.PathLike)) and sources.is_more_than_a_picture(os.fspath(picture)):
+            shown = ascii(os.fspath(picture))[:80]
+            raise PictureError(f"predict takes one picture; {shown} is read by stream(...), frame by frame")
         pixels, note = read_noted(picture, color=color)
         source = os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else None
         seen = self._see(Shot(source, pixels, note=note), None)
