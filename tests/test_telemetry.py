@@ -153,10 +153,7 @@ def test_no_name_is_asked_for_in_25_seconds(tmp_path, program):
         pytest.importorskip("ray")
     elif program != PREDICT:
         pytest.importorskip("torch")
-    assert (
-        alone(
-            f"import time\nbegan = time.monotonic()\n{program}\ntime.sleep(max(began + 25 - time.monotonic(), 0))",
-            tmp_path,
-        )
-        == []
-    )
+    # Ray asks the cloud that this machine may belong to which TPU it has; nothing else leaves.
+    allowed = {"metadata.google.internal"} if program == BATCH else set()
+    timed = f"import time\nbegan = time.monotonic()\n{program}\ntime.sleep(max(began + 25 - time.monotonic(), 0))"
+    assert set(alone(timed, tmp_path)) <= allowed
