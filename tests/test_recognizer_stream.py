@@ -10,7 +10,7 @@ from numbered_frames import write_video
 from stub_model import StubModel
 
 from mien import recognizer as recognition
-from mien.errors import ModelError, PictureError, SourceError
+from mien.errors import MienError, ModelError, PictureError, SourceError
 from mien.faces.detection import Detection
 from mien.faces.shot import Shot
 from mien.faces.sources import Reading
@@ -338,3 +338,23 @@ def test_the_card_says_what_the_crops_are(monkeypatch):
     assert kept.crops.shape == (1, 48, 48, 3)
     assert not kept.crops[0, :10].any(), "twice the face is mostly black"
     assert kept.crops[0, 16:32, 16:32].min() > 30
+
+
+def test_colour_arrays_without_their_order_raise_at_once():
+    frame = np.zeros((48, 48, 3), np.uint8)
+    reader = Recognizer(detector="none")
+    for source in ((frame for _ in range(2)), np.stack([frame, frame]), [frame]):
+        with pytest.raises(PictureError, match=r"channel order|shape"):
+            next(iter(reader.stream(source)))
+
+
+@pytest.mark.parametrize("word", ["https://example.org/a.jpg", "faces.zip", "clip.mp4", "camera:0"])
+def test_predict_names_the_call_that_takes_more_than_a_picture(word):
+    with pytest.raises(PictureError, match=r"is read by stream"):
+        Recognizer(detector="none").predict(word)
+
+
+@pytest.mark.parametrize("options", [{"threads": 0}, {"threads": -1}, {"min_size": -5}, {"min_size": float("nan")}])
+def test_impossible_options_are_refused(options):
+    with pytest.raises(MienError, match=next(iter(options))):
+        Recognizer(detector="none", **options)

@@ -104,3 +104,12 @@ def test_overlap_is_symmetric_and_zero_where_boxes_only_touch():
     assert one.overlap(other) == other.overlap(one) == pytest.approx(50 / 250)
     assert one.overlap(one) == 1
     assert one.overlap(Box(10, 0, 5, 5)) == 0
+
+
+def test_equal_faces_and_frames_have_equal_hashes():
+    def frame(happy):
+        face = Face(Box(1, 2, 3, 4), 0.5, {"fer2013": {"happy": happy, "sad": 1 - happy}})
+        return Frame("a.jpg", 9, 9, (face,), "none", "default 1")
+
+    assert hash(frame(0.5)) == hash(frame(0.5))
+    assert len({frame(0.5), frame(0.5), frame(0.25)}) == 2

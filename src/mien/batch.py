@@ -120,6 +120,7 @@ def run(
         MissingExtraError: Ray is not installed.
         MienError: the folder belongs to another job or cannot be written, or Ray failed.
     """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else Ray tells its maker about each cluster
     ray, data = require("ray", "batch"), require("ray.data", "batch")
     shards = [list(sources[start : start + job.shard]) for start in range(0, len(sources), job.shard)]
     _claim(folder, job, sources)

@@ -69,6 +69,7 @@ def canonical(name: str) -> str:
     word = re.sub(r"[^a-z]+", "", name.lower())
     if word in _EXPRESSION_OF:
         return _EXPRESSION_OF[word]
-    near = get_close_matches(word, _EXPRESSION_OF, n=1)
+    # Slips of the pen alone: "Angst" is no misspelled anger but fear, in another language.
+    near = get_close_matches(word, _EXPRESSION_OF, n=1, cutoff=0.75)
     hint = f"; did you mean {_EXPRESSION_OF[near[0]]!r}?" if near else ""
     raise LabelError(f"{name!r} is not an expression mien knows ({', '.join(BASIC_EIGHT)}){hint}")

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import ModelError
+from mien.errors import DetectorError, ModelError, PictureError
 from mien.faces import quality, sources
 from mien.faces.crop import Framing, crop
 from mien.faces.detect import build
 from mien.faces.detection import Detection
 from mien.faces.follow import Follower
-from mien.faces.images import Color, Picture, read
+from mien.faces.images import Color, Picture, read_noted
 from mien.faces.shot import Shot
 from mien.faces.sources import Reading, Source
 from mien.models import Card, Model, load
@@ -103,6 +103,10 @@ class Recognizer:
         provider: str = "cpu",
         prior: Prior | None = None,
     ) -> None:
+        if threads is not None and threads < 1:
+            raise ModelError(f"threads={threads}: one or more, or None for all cores")
+        if not min_size >= 0:
+            raise DetectorError(f"min_size={min_size}: pixels a side, 0 or more")
         if model is None or isinstance(model, (str, Path)):
             model = load(model, threads=threads, provider=provider)
         self.model = model
@@ -133,9 +137,12 @@ class Recognizer:
         Raises:
             PictureError: the picture cannot be read, or is of the wrong shape or type.
         """
-        pixels = read(picture, color=color)
+        if isinstance(picture, (str, os.PathLike)) and sources.is_more_than_a_picture(os.fspath(picture)):
+            shown = ascii(os.fspath(picture))[:80]
+            raise PictureError(f"predict takes one picture; {shown} is read by stream(...), frame by frame")
+        pixels, note = read_noted(picture, color=color)
         source = os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else None
-        seen = self._see(Shot(source, pixels), None)
+        seen = self._see(Shot(source, pixels, note=note), None)
         return self._scored([seen])[0]
 
     def stream(
@@ -248,6 +255,7 @@ class Recognizer:
                     time=shot.time,
                     error=None if shot.error is None else str(shot.error),
                     prior=dict(zip(output.labels, used, strict=True)) if len(used) else None,
+                    note=shot.note,
                 )
             )
         return frames

@@ -121,6 +121,10 @@ class Face:
         if self.smoothed is not None:
             object.__setattr__(self, "smoothed", MappingProxyType(dict(self.smoothed)))
 
+    def __hash__(self) -> int:
+        """Of what equal faces share; the mappings of their probabilities cannot be hashed."""
+        return hash((self.box, self.confidence, self.landmarks, self.track, self.threshold))
+
     def __reduce__(self) -> tuple[type[Face], tuple[object, ...]]:
         """Read-only views cannot be pickled; plain dicts can, and are frozen again on arrival."""
         outputs = {name: dict(scores) for name, scores in self.outputs.items()}
@@ -213,6 +217,7 @@ class Frame:
         error: why the picture could not be read; None where it could.
         prior: share of each expression that the probabilities are calibrated for, summing to 1; None where the model
             does not say.
+        note: what should be known of a picture that was read, as that its last rows are missing; None: nothing.
     """
 
     source: str | None
@@ -225,6 +230,7 @@ class Frame:
     time: float | None = None
     error: str | None = None
     prior: Mapping[str, float] | None = None
+    note: str | None = None
 
     def to_dict(self) -> dict[str, object]:
         """A plain dict, ready for JSON."""

@@ -173,3 +173,25 @@ def test_names_with_brackets_are_printed_as_they_are(run, tmp_path):
     code, out, _ = run(file, "--detector", "haar")
     assert code == 0
     assert "[bold]a[red].png" in out.replace("\n", "")
+
+
+def test_files_of_a_folder_that_are_left_out_are_counted(run, tmp_path):
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    for name in ("a.png", "b.ppm"):
+        Image.new("RGB", (48, 48)).save(folder / name)
+    for name in ("c.xyz", "d.xyz", "e.txt", ".hidden"):
+        (folder / name).touch()
+    code, out, err = run(folder, "--detector", "none", "--csv")
+    assert code == 0
+    assert len(out.splitlines()) == 3
+    assert "note: 3 files left out: 2 .xyz, 1 .txt" in err
+
+
+def test_a_jpeg_without_its_last_bytes_is_noted(run, tmp_path):
+    file = tmp_path / "short.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)).save(file)
+    file.write_bytes(file.read_bytes()[:-30])
+    code, _, err = run(file, "--detector", "none")
+    assert code == 0
+    assert f"note: {file}: cut off: its last bytes are missing" in err

@@ -199,3 +199,11 @@ def test_grey_pictures_may_be_pgm(tmp_path: Path, write_tree) -> None:
     import_folder(root, tmp_path / "t")
     table = read(tmp_path / "t")
     assert len(set(table.digests.tolist())) == 2
+
+
+def test_no_guess_across_languages() -> None:
+    with pytest.raises(LabelError) as caught:
+        label_folders({"Angst", "Freude"})
+    assert "did you mean" not in str(caught.value)
+    with pytest.raises(LabelError, match="did you mean 'surprise'"):
+        label_folders({"suprise", "happy"})

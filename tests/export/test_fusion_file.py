@@ -1,11 +1,10 @@
-from kept_looks import LOOK
-
 """The answer fused inside a model file: what it says, that heads stay what they were, and what is refused."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from kept_looks import LOOK
 
 from mien import models
 from mien.errors import ExportError

@@ -2,8 +2,11 @@ import contextlib
 import io
 import os
 import struct
+import sys
+import threading
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -14,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mien.errors import PictureError
+from mien.faces import formats, images
 from mien.faces.images import MAX_PIXELS, decode, find_pictures, luma, read
 
 
@@ -241,18 +245,155 @@ def test_damage_is_a_picture_error_or_a_picture(gradient, form, keep, place, val
         assert read(bytes(data[: int(keep * len(data))])).shape[2] == 3
 
 
-def test_pillows_warnings_stay_inside_and_filters_stay_as_they_were(monkeypatch):
+def test_pillows_warnings_stay_inside(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow warns above this, and fails above twice this
     image = Image.new("P", (4, 4))
     image.putpalette([10, 20, 30] * 256)
     image.info["transparency"] = bytes(256)  # Pillow warns when such a picture is converted to RGB
-    before = list(warnings.filters)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert read(image)[0, 0].tolist() == [255, 255, 255]
         read(encode(np.zeros((15, 10), np.uint8), "PNG"))
-    assert not caught
-    assert warnings.filters == before
+        assert not caught
+        warnings.warn("of somebody else", UserWarning, stacklevel=1)
+        assert len(caught) == 1
+
+
+def test_four_threads_decode_at_once_and_silence_nobody_else(monkeypatch, gradient):
+    together = threading.Barrier(5, timeout=20)  # broken, if one waits for another
+    upright = images.orientation.upright
+
+    def slow(image):
+        warnings.warn("of Pillow", UserWarning, stacklevel=1)
+        together.wait()
+        together.wait()
+        return upright(image)
+
+    monkeypatch.setattr(images.orientation, "upright", slow)
+    data = encode(gradient, "PNG")
+    with warnings.catch_warnings(record=True) as caught, ThreadPoolExecutor(4) as pool:
+        warnings.simplefilter("always")
+        read(gradient, color="rgb")
+        waiting = [pool.submit(decode, data) for _ in range(4)]
+        together.wait()
+        warnings.warn("of the main thread", UserWarning, stacklevel=1)
+        together.wait()
+        for one in waiting:
+            np.testing.assert_array_equal(one.result(), gradient)
+    assert [str(one.message) for one in caught] == ["of the main thread"]
+
+
+def with_exif(data, exif):
+    """A JPEG with these bytes as its EXIF."""
+    block = b"Exif\0\0" + exif
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + data[2:]
+
+
+def tiff_tags(*tags):
+    """EXIF of tags (number, type, count, value), one directory."""
+    return (
+        b"II*\0\x08\0\0\0"
+        + struct.pack("<H", len(tags))
+        + b"".join(struct.pack("<HHII", *tag) for tag in tags)
+        + bytes(4)
+    )
+
+
+ODD = [
+    (0x110, 11, 1, 0x3F800000),  # a float where a text belongs
+    (0x11A, 5, 1, 0xFFFFFFF0),  # points outside
+    (0x9286, 7, 2**31, 8),  # longer than the file
+    (0x10F, 2, 9, 0),
+    (0x8769, 4, 1, 2**31),
+]
+
+
+@pytest.mark.parametrize("odd", [*ODD, None])
+def test_an_odd_tag_of_exif_is_no_damage(gradient, odd):
+    plain = encode(gradient, "JPEG")
+    data = with_exif(plain, tiff_tags(*([odd] if odd else []), (0x112, 3, 1, 6)))
+    np.testing.assert_array_equal(read(data), np.rot90(read(plain), -1))
+
+
+@pytest.mark.parametrize("name", ["exif-model-is-float.jpg", "exif-rational-minus1.jpg"])
+def test_photos_with_an_odd_tag_are_turned_and_read(name):
+    folder = Path(__file__).resolve().parents[3] / "shared" / "cases"
+    if not (folder / name).exists():
+        pytest.skip("the cases are not beside the repository")
+    with Image.open(folder / name) as image:
+        size = image.size[::-1]
+    assert read(folder / name).shape[:2] == size[::-1]
+
+
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=200))
+def test_no_exif_whatever_is_damage(gradient, exif):
+    plain = encode(gradient[:8, :8], "JPEG")
+    for start in (b"", b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"):
+        assert sorted(read(with_exif(plain, start + exif)).shape) == [3, 8, 8]
+
+
+def test_too_little_memory_is_not_called_damage(monkeypatch, gradient):
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(images.orientation, "upright", full)
+    with pytest.raises(PictureError, match="too little memory"):
+        decode(encode(gradient, "PNG"))
+
+
+def test_floats_within_rounding_of_0_to_1_are_taken(gradient):
+    floats = gradient / 255
+    for near in (floats * 1.0000001, floats - 1e-7, floats.astype(np.float32) * np.float32(1.000001)):
+        np.testing.assert_array_equal(read(near, color="rgb"), gradient)
+
+
+WRITTEN = {"HEIF": None, "JPEG2000": {"irreversible": False}, "WEBP": {"lossless": True}, "AVIF": {"quality": 100}}
+
+
+@pytest.mark.parametrize("suffix", sorted(formats.FORMAT_OF))
+def test_every_suffix_of_the_list_is_decoded(tmp_path, gradient, suffix):
+    form = formats.FORMAT_OF[suffix]
+    file = tmp_path / f"picture{suffix.upper()}"
+    if form == "HEIF":
+        case = Path(__file__).resolve().parents[3] / "shared" / "cases" / "photo.heic"
+        if not case.exists():
+            pytest.skip("photo.heic is not beside the repository, and no library here writes HEIC")
+        file.write_bytes(case.read_bytes())
+        assert read(file).shape == (512, 512, 3)
+    else:
+        file.write_bytes(encode(gradient, form, **(WRITTEN.get(form) or {})))
+        assert np.abs(read(file).astype(int) - gradient).mean() < 12
+    assert find_pictures(tmp_path) == [file]
+
+
+def test_heic_without_its_library_names_the_extra(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    file = tmp_path / "photo.heic"
+    file.write_bytes(b"\0\0\0\x1cftypheic\0\0\0\0mif1heicmiaf" + bytes(40))
+    with pytest.raises(PictureError, match=r"photo\.heic: a HEIC picture.*pip install 'mien\[heic\]'"):
+        read(file)
+
+
+@pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"progressive": True}])
+def test_a_jpeg_that_lacks_its_last_bytes_is_read_with_a_note(options):
+    picture = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
+    data = encode(picture, "JPEG", **options)
+    whole = read(data)
+    for lacking in (1, 2, 3, 40):
+        pixels, note = images.read_noted(data[:-lacking])
+        np.testing.assert_array_equal(pixels[:200], whole[:200])
+        assert "last bytes are missing" in (note or "last bytes are missing")
+    assert note
+    with pytest.raises(PictureError, match="cut off"):
+        read(data[: len(data) * 3 // 4])
+    assert images.read_noted(data)[1] is None
+
+
+def test_half_a_white_page_is_still_an_error():
+    data = encode(np.full((800, 600, 3), 255, np.uint8), "JPEG")
+    with pytest.raises(PictureError, match="cut off"):
+        read(data[: len(data) * 2 // 3])
 
 
 def test_folders_are_listed_deep_sorted_and_by_suffix(tmp_path):
@@ -262,6 +403,12 @@ def test_folders_are_listed_deep_sorted_and_by_suffix(tmp_path):
         file.touch()
     found = [path.relative_to(tmp_path).as_posix() for path in find_pictures(tmp_path)]
     assert found == ["a.png", "b.JPG", "deep/er/c.jfif", "e.webp/f.tif"]
+
+
+def test_left_out_says_how_many_of_which_kind():
+    assert formats.left_out([]) is None
+    assert formats.left_out([".xyz", ".heic", ".HEIC"]) == "3 files left out: 2 .heic, 1 .xyz"
+    assert formats.left_out(f".{n}" for n in range(10)).endswith("1 .7, 2 more kinds")
 
 
 def test_a_missing_folder_is_an_error(tmp_path):

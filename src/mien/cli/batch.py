@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from mien.cli.folders import say_left_out
+
 
 def batch(
     sources: Annotated[list[str], typer.Argument(help="Folders, pictures, videos, archives.", show_default=False)],
@@ -51,5 +53,6 @@ def batch(
                 f"{news.pictures:,} pictures, {news.faces:,} faces, {news.failed:,} failed in {news.seconds:.1f} s by"
                 f" {news.workers} workers: {news.pictures_per_second_and_core:.1f} pictures a second and core"
             )
+        say_left_out(sources)
         if news.failed:
             raise typer.Exit(1 if news.failed < news.pictures else 2)

@@ -93,6 +93,9 @@ def import_folder(
             name=name,
             progress=progress,
         )
+    from mien.cli.folders import say_left_out
+
+    say_left_out([path], videos=False)
     summarise(output)
 
 

@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from mien.cli.folders import say_left_out
 from mien.cli.predict_copies import Copies
 from mien.cli.predict_printing import printer
 from mien.errors import MienError
@@ -135,6 +136,8 @@ def predict(
                 _say(frame.error)
             elif copies:
                 copies.write(shot, frame)
+            if frame.note is not None:
+                _say(f"note: {frame.source or 'the picture'}: {frame.note}")
             if drawn:
                 drawn.add(frame)
             screen.write(frame)
@@ -144,6 +147,7 @@ def predict(
         _write_json(summary, total.to_dict())
     if drawn and timeline:
         drawn.save(timeline)
+    say_left_out(sources)
     if reached.interrupted and not live:
         raise typer.Exit(130)
     if total.failed:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mien.data.class_folders import PICTURE_SUFFIXES
 from mien.data.cutting import Cut
 from mien.data.listed import Deal, Listed, write_listed
 from mien.data.originals import inner_folder
@@ -24,6 +23,7 @@ from mien.data.partition import Progress
 from mien.data.writer import TableInfo
 from mien.errors import DataError
 from mien.expressions import BASIC_EIGHT
+from mien.faces.images import SUFFIXES
 
 #: The labels in the order of their codes.
 CODES = ("neutral", "angry", "contempt", "disgust", "fear", "happy", "sad", "surprise")
@@ -77,7 +77,7 @@ def _sequence(root: Path, images: Path, file: Path, frames: int) -> list[Listed]
     """The pictures that are taken of the sequence of a label file."""
     sequence, person = file.parent.name, file.parents[1].name
     folder = images / person / sequence
-    found = sorted(p for p in folder.glob("S*") if p.suffix.lower() in PICTURE_SUFFIXES)
+    found = sorted(p for p in folder.glob("S*") if p.suffix.lower() in SUFFIXES)
     if len(found) < 2:
         raise DataError(f"{folder} holds {len(found)} frames, though {file} labels it: expected two or more")
     label = BASIC_EIGHT.index(CODES[_code(file)])

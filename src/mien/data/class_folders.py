@@ -16,8 +16,6 @@ from mien.errors import DataError, LabelError, PictureError
 from mien.expressions import BASIC_EIGHT, canonical
 from mien.faces.images import SUFFIXES, decode
 
-#: PNM files too: older sets of faces come as those.
-PICTURE_SUFFIXES = SUFFIXES | {".pgm", ".ppm"}
 #: What sources call their splits, in lower case.
 SPLIT_OF = {
     "train": "train",
@@ -88,7 +86,7 @@ def find_pictures(root: Path) -> list[FoundPicture]:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def read_labels(text: str) -> list[str]:

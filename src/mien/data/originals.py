@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mien.data.class_folders import PICTURE_SUFFIXES
 from mien.data.listed import some
 from mien.errors import DataError, PictureError
 from mien.faces.images import find_pictures
@@ -46,7 +45,7 @@ def match_names(root: Path, form: str, example: str) -> tuple[list[tuple[str, re
     if not root.is_dir():
         raise DataError(f"{root} is not a folder")
     try:
-        paths = [file.relative_to(root) for file in find_pictures(root, PICTURE_SUFFIXES)]
+        paths = [file.relative_to(root) for file in find_pictures(root)]
     except PictureError as error:
         raise DataError(str(error)) from error
     matches = [(path.as_posix(), re.fullmatch(form, path.stem, re.IGNORECASE)) for path in paths]

@@ -18,13 +18,15 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from onnxruntime import quantization
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod
 
 from mien.errors import ExportError
+from mien.runtime import onnxruntime
+
+# isort: split
+from onnxruntime import quantization
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod
 
 #: How the range of each activation is found on the calibration faces.
 METHODS = {

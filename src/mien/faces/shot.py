@@ -21,6 +21,7 @@ class Shot:
         index: the number of the frame in its video or stream, counted from 0; None for single pictures.
         time: seconds since its video or stream began; None for single pictures.
         live: it came from a camera or stream, where the newest frame matters more than every frame.
+        note: what should be known of a picture that was read; None: nothing.
     """
 
     source: str | None
@@ -29,3 +30,4 @@ class Shot:
     index: int | None = None
     time: float | None = None
     live: bool = False
+    note: str | None = None

@@ -28,10 +28,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from mien.errors import MienError, PictureError, SourceError
@@ -86,13 +85,19 @@ def shots(source: Source, reading: Reading | None = None) -> Iterator[Shot]:
         A shot for each picture, or for what could not be read, with its error.
 
     Raises:
-        PictureError: something in the iterable is no source at all.
+        PictureError: something in the iterable is no source at all, or an array without its
+            channel order or with a fourth axis.
     """
     reading = reading or Reading()
     if isinstance(source, (str, os.PathLike)):
         yield from _guarded(os.fsdecode(source), reading)
     elif isinstance(source, (bytearray, memoryview)):
         yield _picture(None, bytes(source), None)
+    elif isinstance(source, np.ndarray) and (
+        source.ndim > 3 or (reading.color is None and source.shape[2:] in ((3,), (4,)))
+    ):
+        # The caller's fault and no damaged picture: every further one would fail alike.
+        yield Shot(None, images.read(source, color=reading.color))
     elif isinstance(source, (bytes, Image.Image, np.ndarray)):
         yield _picture(None, source, reading.color)
     elif isinstance(source, Iterable) and not isinstance(source, io.IOBase):  # whose lines would be taken for names
@@ -105,6 +110,12 @@ def shots(source: Source, reading: Reading | None = None) -> Iterator[Shot]:
 def is_live(word: str) -> bool:
     """Whether a source has no end of its own: a camera or stream."""
     return bool(_CAMERA.fullmatch(word)) or live.is_stream(word)
+
+
+def is_more_than_a_picture(word: str) -> bool:
+    """Whether a word means an address, a camera, an archive or a video, by its look."""
+    path = Path(word)
+    return "://" in word or is_live(word) or archive.is_archive(path) or path.suffix.lower() in video.SUFFIXES
 
 
 def _guarded(word: str, reading: Reading) -> Iterator[Shot]:
@@ -247,12 +258,9 @@ def _ahead(shots: Iterator[Shot], depth: int = 4) -> Iterator[Shot]:
 
 def _picture(name: str | None, picture: Picture, color: Color | None) -> Shot:
     try:
-        return Shot(name, _read(picture, color))
+        pixels, note = images.read_noted(picture, color=color if isinstance(picture, np.ndarray) else None)
+        return Shot(name, pixels, note=note)
     except PictureError as error:
         text = str(error)
         told = name is None or text.startswith(name)
         return Shot(name, None, error if told else PictureError(f"{name}: {text}"))
-
-
-def _read(picture: Any, color: Color | None) -> NDArray[np.uint8]:
-    return images.read(picture, color=color if isinstance(picture, np.ndarray) else None)

@@ -20,14 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import SourceError
+from mien.faces import formats
 from mien.faces.images import MAX_PIXELS
 from mien.faces.interlaced import ConversionCheck, NotConvertedError, deinterlaced, scribble
 from mien.faces.shot import Shot
 
 #: File names that count as videos.
-SUFFIXES = frozenset(
-    (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".3gp", ".flv", ".ogv")
-)
+SUFFIXES = formats.VIDEOS
 # Playlists and the like are not among them: they make FFmpeg open what somebody else wrote into the file.
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg"
 _FILE_OPTIONS = f"format_whitelist;{_CONTAINERS}|protocol_whitelist;file"

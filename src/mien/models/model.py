@@ -7,11 +7,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from mien.errors import ModelError, PictureError
 from mien.models.card import Card, detach
+from mien.runtime import onnxruntime
 
 _BATCH = 64
 

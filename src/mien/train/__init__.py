@@ -2,3 +2,8 @@
 
 The only part of mien, with ``export``, that needs torch.
 """
+
+import os
+
+# timm brings Hugging Face's client, which would tell its maker what is installed; read when it is first imported.
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

@@ -1,0 +1,21 @@
+"""What the command line says of folders it was given: which of their files are not read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def say_left_out(words: Iterable[str | Path], *, videos: bool = True) -> None:
+    """One line on stderr on the files that are no pictures, or videos, where there are any."""
+    from mien.errors import PictureError
+    from mien.faces import formats, images
+
+    suffixes = formats.PICTURES | formats.VIDEOS if videos else formats.PICTURES
+    try:
+        line = images.left_out([Path(word) for word in words if Path(word).is_dir()], suffixes)
+    except (PictureError, OSError, ValueError):
+        return  # whoever reads the folder says what is wrong
+    if line:
+        print(f"mien: note: {line}", file=sys.stderr)
