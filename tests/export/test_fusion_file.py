@@ -11,7 +11,7 @@ from mien.errors import ExportError
 from mien.evaluate import fusion, predictions
 from mien.evaluate.calibration import Calibration
 from mien.export import package
-from mien.export.fusion import fuse
+from mien.export.fusion_file import fuse
 from mien.expressions import BASIC_SEVEN
 from mien.models.card import attach, detach
 

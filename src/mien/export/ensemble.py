@@ -24,7 +24,7 @@ from mien.evaluate.ensemble import Choice
 from mien.evaluate.predictions import Predictions
 from mien.export import gates, graph
 from mien.export.figures import complete
-from mien.export.fusion import fuse, fusible
+from mien.export.fusion_file import fuse, fusible
 from mien.files import write
 from mien.models import Card, Model, Output
 from mien.models.card import attach, detach

@@ -26,7 +26,7 @@ from mien.evaluate import calibration, metrics, predictions
 from mien.export import classical, gates, graph, quantise
 from mien.export.cards import Terms, describe, summary
 from mien.export.figures import complete, thresholds
-from mien.export.fusion import fuse, fusible
+from mien.export.fusion_file import fuse, fusible
 from mien.models import Model, Output
 from mien.models.card import attach, detach
 from mien.train import faces as training_faces
