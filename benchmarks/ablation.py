@@ -67,13 +67,14 @@ TIMED, TURNS = 2_560, 3
 def speed(changes: Sequence[str], data: Path) -> float:
     """Training faces a second of the recipe with changes, in the better of two short epochs."""
     from mien.data import table as tables
-    from mien.train import recipe, run
+    from mien.recipes import loader
+    from mien.train import run
 
     table = tables.read(data)
     chosen = np.concatenate([np.flatnonzero(table.splits == split)[:TIMED] for split in ("train", "validation")])
     short = ["stages.0.epochs=2", "stages.0.warmup_epochs=0"]
     with TemporaryDirectory() as folder:
-        done = run.train(recipe.load(trials.RECIPE, [*changes, *short]), table.take(chosen), Path(folder) / "run")
+        done = run.train(loader.load(trials.RECIPE, [*changes, *short]), table.take(chosen), Path(folder) / "run")
         history = csv.DictReader(done.history.read_text(encoding="utf-8").splitlines())
         return max(float(line["images_per_second"]) for line in history)
 

@@ -21,10 +21,11 @@ import torch
 from torch.optim.swa_utils import update_bn
 
 from mien.data import table as tables
-from mien.report.board_list import differences
-from mien.train import faces, networks
-from mien.train import recipe as recipes
-from mien.train.folder import RunFolder
+from mien.networks import build
+from mien.recipes import loader as recipes
+from mien.recipes.commands import differences
+from mien.runs import RunFolder
+from mien.train import faces
 from mien.train.scoring import score
 
 RECORD = Path(__file__).with_suffix(".json")
@@ -67,7 +68,7 @@ def measure(data: Path, folders: list[str]) -> dict[str, Any]:
             found[name] = round(100 * float((said.argmax(dim=1) == truth)[known].float().mean()), 2)
         return found
 
-    members = [networks.restore(run) for run in runs]
+    members = [build.restore(run) for run in runs]
     said = [score(member, validation.pixels) for member in members]
     mean = copy.deepcopy(members[0])
     states = [member.state_dict() for member in members]

@@ -148,7 +148,7 @@ def _covered(box: Box, by: Box) -> float:
 
 def write(path: Path, made: Iterator[Frame], rate: int = 30) -> list[tuple[float, dict[str, Box]]]:
     """Write frames to a video file; returns the truth."""
-    from mien.movie import Movie
+    from mien.outputs.video_writer import Movie
 
     movie, truth = Movie(path, rate=rate), []
     for pixels, at, boxes in made:
@@ -160,8 +160,8 @@ def write(path: Path, made: Iterator[Frame], rate: int = 30) -> list[tuple[float
 
 def portrait(path: Path) -> tuple[Pixels, Box]:
     """A picture and the largest face in it."""
-    from mien.faces.detect import build
-    from mien.faces.images import read
+    from mien.detection.detectors import build
+    from mien.sources.images import read
 
     pixels = read(path)
     found = max(build("auto").detect(pixels), key=lambda one: one.box.width)

@@ -27,10 +27,10 @@ from framing import main_face
 from numpy.typing import NDArray
 
 from mien.data import table as tables
+from mien.detection.detectors import build
+from mien.detection.framing import Framing, crop
+from mien.detection.quality import roll_of
 from mien.errors import MissingExtraError
-from mien.faces.crop import Framing, crop
-from mien.faces.detect import build
-from mien.faces.quality import roll_of
 from mien.models import Model, load
 from mien.results import Box
 

@@ -19,8 +19,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from mien.expressions import LABEL_SETS
-from mien.train import recipe
-from mien.train.folder import RunFolder
+from mien.recipes import loader
+from mien.runs import RunFolder
 
 RECORD = Path(__file__).with_suffix(".json")
 PICTURE = Path(__file__).parents[1] / "docs" / "curve.png"
@@ -38,7 +38,7 @@ def read(path: Path, others: dict[str, dict[str, Any]]) -> dict[str, Any]:
     folder = RunFolder(path)
     with (path / "history.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    spec = recipe.load_network(folder.recipe)
+    spec = loader.load_network(folder.recipe)
     weights = spec.network.weights
     parent = others.get(str(Path(weights.run))) if weights and weights.run else None
     kept = int(folder.load(folder.best)["epoch"])

@@ -30,11 +30,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data import table as tables
+from mien.detection.base import Detector
+from mien.detection.detectors import build
 from mien.errors import MissingExtraError
-from mien.faces import images
-from mien.faces.detect import build
-from mien.faces.detection import Detector
 from mien.results import Box
+from mien.sources import images
 
 PORTRAIT = Path(__file__).parents[1] / "docs" / "astronaut.jpg"
 #: FER2013's frame of the face in it, as the boxes of YuNet and Viola-Jones have it after framing.
@@ -105,7 +105,7 @@ def _in_the_middle(box: Box, frame: Box) -> bool:
 
 def mesh(faces: NDArray[np.uint8]) -> dict[str, float]:
     """Shares of faces of 48x48 pixels that ``Landmarker.find`` and ``.mesh`` see, and milliseconds of the latter."""
-    from mien.faces.landmarks import Landmarker
+    from mien.detection.mediapipe import Landmarker
 
     landmarker = Landmarker()
     pictures = [np.repeat(face[..., None], 3, axis=2) for face in faces]

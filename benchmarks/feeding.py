@@ -29,11 +29,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from mien.train import networks, optimize, recipe
+from mien.networks import build
+from mien.recipes import loader as recipe
+from mien.recipes.schema import Augmentation, Recipe
+from mien.train import optimize
 from mien.train.augmentation import augment
 from mien.train.faces import Faces
 from mien.train.losses import Loss
-from mien.train.schema import Augmentation, Recipe
 
 RECIPE = "paper-scratch"
 FACES, LABELS = 28_709, 7  # as many as FER2013 trains on
@@ -77,7 +79,7 @@ class Step:
 
     def __init__(self, experiment: Recipe, source: Faces) -> None:
         torch.manual_seed(experiment.seed)
-        network = networks.build(experiment, {experiment.heads[0].label_set: LABELS})
+        network = build.build(experiment, {experiment.heads[0].label_set: LABELS})
         self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.network.train_as(experiment.stages[0])
         self.optimizer = optimize.optimizer(self.network, experiment.stages[0])

@@ -8,7 +8,7 @@ The table is the one that ``mien data import fer2013`` writes.
 
 ``measure`` sets Training faces into a larger scene (the face enlarged, around it its own edge, blurred), lets
 each detector find them, and compares the boxes with the frame the face came in. The medians are the constants
-of ``mien.faces.crop``. Of the measures of a box's size (width, height, roots and means of both) the one whose
+of ``mien.detection.framing``. Of the measures of a box's size (width, height, roots and means of both) the one whose
 ratio to the frame spreads least is the one to use.
 
 ``pipeline`` scores the faces of a split twice: as they are, and through detection, framing and resizing. A
@@ -32,9 +32,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data import table
-from mien.faces.crop import FER2013_FRAMING, Framing, crop
-from mien.faces.detect import build
-from mien.faces.detection import Detection, Detector
+from mien.detection.base import Detection, Detector
+from mien.detection.detectors import build
+from mien.detection.framing import FER2013_FRAMING, Framing, crop
 from mien.models import load
 from mien.results import Box
 

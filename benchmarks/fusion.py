@@ -40,10 +40,10 @@ from scipy.special import log_softmax, softmax
 from mien import models
 from mien.data import ferplus
 from mien.data import table as tables
+from mien.detection.framing import resize
 from mien.evaluate import fusion
 from mien.expressions import BASIC_EIGHT, LABEL_SETS
-from mien.faces.crop import resize
-from mien.faces.images import decode
+from mien.sources.images import decode
 
 RECORD = Path(__file__).with_suffix(".json")
 MODELS = ("default", "fast", "ensemble")

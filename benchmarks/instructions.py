@@ -23,9 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from mien import models
+from mien import models, runs
 from mien.data import table as tables
-from mien.train import devices
 
 #: A processor of 2013: AVX2, neither AVX-512 nor VNNI.
 EMULATOR = "qemu-x86_64 -cpu Haswell-noTSX"
@@ -97,7 +96,7 @@ def main() -> None:
     found = measure(tables.read(asked.data), asked.models, asked.faces, asked.seed, asked.emulator.split())
     if asked.record:
         vnni = "vnni" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
-        said = {"here": {"processor": devices.processor(), "vnni": vnni}, "there": asked.emulator, "faces": asked.faces}
+        said = {"here": {"processor": runs.processor(), "vnni": vnni}, "there": asked.emulator, "faces": asked.faces}
         files = {Path(name).name: told for name, told in found.items()}
         asked.record.write_text(json.dumps(said | {"files": files}, indent=1) + "\n", encoding="utf-8")
 

@@ -19,9 +19,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.classical.landmark_features import build
 from mien.data import table as tables
-from mien.train.classical.landmark_features import build
-from mien.train.classical.schema import LandmarkFeatures
+from mien.recipes.classical_schema import LandmarkFeatures
 
 
 def measure(faces: NDArray[np.uint8], size: int) -> dict[str, float]:

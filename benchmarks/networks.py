@@ -24,9 +24,11 @@ import torch
 import trials
 from torch.utils.flop_counter import FlopCounterMode
 
+from mien import runs
 from mien.evaluate.calibration import Calibration
 from mien.export import graph, quantise
-from mien.train import devices, networks, recipe
+from mien.networks import build as networks
+from mien.recipes import loader
 
 RECORD = Path(__file__).with_suffix(".json")
 RUNS = Path("runs/networks")
@@ -82,7 +84,7 @@ CANDIDATES = (
 
 def build(trial: trials.Trial) -> tuple[dict[str, Any], dict[str, onnxruntime.InferenceSession]]:
     """What is known of a candidate, and its sessions by precision."""
-    spec = recipe.load(trials.RECIPE, trial.changes)
+    spec = loader.load(trials.RECIPE, trial.changes)
     torch.manual_seed(0)
     made = networks.build(spec, HEADS).eval()
     with FlopCounterMode(display=False) as flops, torch.no_grad():
@@ -129,7 +131,7 @@ def timed(rounds: int) -> dict[str, Any]:
                     taken.setdefault((name, precision), []).append(spent)
     for name, (facts, sessions) in built.items():
         facts["milliseconds"] = {p: round(statistics.median(taken[name, p]), 3) for p in sessions}
-    return {"processor": devices.processor(), "rounds": rounds, "networks": {n: f for n, (f, _) in built.items()}}
+    return {"processor": runs.processor(), "rounds": rounds, "networks": {n: f for n, (f, _) in built.items()}}
 
 
 def table(recorded: dict[str, Any]) -> str:

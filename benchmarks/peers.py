@@ -26,8 +26,8 @@ import numpy as np
 from detectors import placed
 from numpy.typing import NDArray
 
+from mien import runs as runs_module
 from mien.data import table as tables
-from mien.train import devices
 
 ROOT = Path(__file__).parents[1]
 WORKER = Path(__file__).with_name("peers_worker.py")
@@ -152,7 +152,7 @@ def main() -> None:
     print(table(figures))
     if asked.record:
         asked_for = {"faces": asked.faces, "rounds": asked.rounds, "seed": asked.seed}
-        said = {"processor": devices.processor(), "cores": os.cpu_count()} | asked_for
+        said = {"processor": runs_module.processor(), "cores": os.cpu_count()} | asked_for
         asked.record.write_text(json.dumps(said | {"figures": figures}, indent=1) + "\n", encoding="utf-8")
 
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from mien.data import table as tables
-from mien.faces.quality import edges
+from mien.detection.quality import edges
 
 train = tables.read(Path(sys.argv[1])).split("train")
 chosen = np.sort(np.random.default_rng(0).choice(len(train), 3000, replace=False))

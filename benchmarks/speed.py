@@ -20,10 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mien import Recognizer, models
-from mien.faces.detect import build
-from mien.faces.images import read
-from mien.train import devices
+from mien import Recognizer, models, runs
+from mien.detection.detectors import build
+from mien.sources.images import read
 
 BATCH = 64
 
@@ -61,7 +60,7 @@ def main() -> None:
     for _ in range(asked.rounds):
         for name, action in stages.items():
             times[name].append(milliseconds(action))
-    print(f"{platform.machine()}, {devices.processor()}, {platform.python_version()}")
+    print(f"{platform.machine()}, {runs.processor()}, {platform.python_version()}")
     for name, values in times.items():
         median = statistics.median(values)
         rate = f", {BATCH / median * 1000:.0f} faces/s" if name.startswith(str(BATCH)) else ""

@@ -31,9 +31,9 @@ from numpy.typing import NDArray
 
 from mien.data import table as tables
 from mien.expressions import BASIC_EIGHT
-from mien.faces.shot import Shot
 from mien.recognizer import Following, Recognizer
 from mien.results import Box, Frame
+from mien.sources.shot import Shot
 
 WAYS = {
     "followed": (Following(), False),

@@ -51,12 +51,13 @@ def parser(words: str | None, trials: Sequence[Trial], seeds: str) -> argparse.A
 
 def train(trial: Trial, seed: int, data: Path, folder: Path) -> dict[str, Any]:
     """Train one run, or go on with it, in a process of its own; what is recorded of it."""
-    from mien.train import recipe, run
-    from mien.train.folder import RunFolder
+    from mien.recipes import loader
+    from mien.runs import RunFolder
+    from mien.train import run
 
     place = RunFolder(folder)
     if place.read_state().get("state") != "finished":
-        spec = recipe.load(RECIPE, [*trial.changes, f"seed={seed}"])
+        spec = loader.load(RECIPE, [*trial.changes, f"seed={seed}"])
         run.train(spec, trial.load(data), place.path, resume=True)
     history = list(csv.DictReader(place.history.read_text(encoding="utf-8").splitlines()))
     names = [name for name in FIGURES if name in history[0]]

@@ -25,11 +25,11 @@ import cv2
 import numpy as np
 from clips import frames, portrait, scenes, write
 
-from mien.faces.sources import shots
-from mien.output import File
+from mien import runs
+from mien.outputs.tables import File
 from mien.recognizer import Following, Recognizer
 from mien.results import Box
-from mien.train import devices
+from mien.sources.sources import shots
 
 SECONDS = 20
 WAYS = {"followed": Following(), "searched": Following(track=False, smooth=0)}
@@ -105,7 +105,7 @@ def main() -> None:
                 2,
             ),
             "detector": recognizer.detector.name,
-            "machine": {"cores": os.cpu_count(), "processor": devices.processor(), "load_average": load},
+            "machine": {"cores": os.cpu_count(), "processor": runs.processor(), "load_average": load},
         }
         if asked.minutes:
             found["long"] = memory(folder / "clip.mp4", folder, asked.minutes)

@@ -10,7 +10,9 @@ import pytest
 from mien import models
 from mien.evaluate import metrics, predictions
 from mien.export.package import summary
-from mien.report import board, board_cell, board_list, board_page, board_record
+from mien.literature import board, board_page, cell
+from mien.literature import record as board_record
+from mien.literature import systems as board_list
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -103,7 +105,7 @@ def test_the_results_page_shows_what_the_predictions_give():
 def test_the_board_shows_what_its_record_holds():
     systems = board_list.read()
     record = board_record.Record.model_validate_json((ROOT / "docs" / "board.json").read_bytes())
-    cells = board.look(systems, board_cell.Source(Path("no runs here"), None, systems.data))
+    cells = board.look(systems, cell.Source(Path("no runs here"), None, systems.data))
     again = board_page.markdown(
         board_page.Board(systems, record.filling(cells), "fer2013", "", ""), None, ROOT / "docs"
     )

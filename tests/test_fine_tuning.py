@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from pattern_pictures import pattern
 
 from mien import models
+from support.pattern_pictures import pattern
 
 pytestmark = pytest.mark.slow
 

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from stub_model import StubModel
 
 import mien
 from mien.errors import DetectorError, ModelError, PictureError
-from mien.faces.images import read
 from mien.recognizer import Recognizer
+from mien.sources.images import read
+from support.stub_model import StubModel
 
 PORTRAIT = Path(__file__).resolve().parents[1] / "docs" / "astronaut.jpg"
 
@@ -157,7 +157,7 @@ import mien
 loaded = {name.partition('.')[0] for name in sys.modules}
 assert not loaded & {'numpy', 'cv2', 'PIL', 'onnxruntime', 'rich', 'typer'}, loaded
 sys.path.insert(0, sys.argv[1])
-from stub_model import StubModel
+from support.stub_model import StubModel
 mien.Recognizer(StubModel(), detector='haar').predict(sys.argv[2])
 heavy = {'torch', 'matplotlib', 'sklearn', 'pandas', 'pyarrow', 'fastapi', 'pydantic', 'yaml', 'onnx', 'scipy'}
 loaded = {name.partition('.')[0] for name in sys.modules}

@@ -5,17 +5,17 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from bright_patches import SIDE, Patches, draw, eyes_of
-from numbered_frames import write_video
-from stub_model import StubModel
 
 from mien import recognizer as recognition
+from mien.detection.base import Detection
 from mien.errors import MienError, ModelError, PictureError, SourceError
-from mien.faces.detection import Detection
-from mien.faces.shot import Shot
-from mien.faces.sources import Reading
 from mien.recognizer import Following, Recognizer
 from mien.results import UNSURE, Box
+from mien.sources.shot import Shot
+from mien.sources.sources import Reading
+from support.bright_patches import SIDE, Patches, draw, eyes_of
+from support.numbered_frames import write_video
+from support.stub_model import StubModel
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ import logging
 from lightning_fabric import Fabric
 logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
 Fabric(accelerator="cpu", devices=1).launch()
-import mien.export.graph, mien.export.quantise, mien.train.networks, mien.report.plots, timm, torchvision, onnxscript
+import mien.export.graph, mien.export.quantise, mien.networks.build, mien.report.plots, timm, torchvision, onnxscript
 timm.create_model("resnet18", pretrained=False)
 from matplotlib.figure import Figure
 Figure().savefig("plot.png")
@@ -88,7 +88,7 @@ def test_onnxruntime_is_imported_in_one_place_alone():
         ("mien.models", "onnxruntime", "ORT_DISABLE_TELEMETRY"),
         pytest.param("mien.export.quantise", "onnxruntime", "ORT_DISABLE_TELEMETRY", marks=pytest.mark.slow),
         pytest.param("mien.export.graph", "huggingface_hub", "HF_HUB_DISABLE_TELEMETRY", marks=pytest.mark.slow),
-        pytest.param("mien.train.residual", "huggingface_hub", "HF_HUB_DISABLE_TELEMETRY", marks=pytest.mark.slow),
+        pytest.param("mien.networks.residual", "huggingface_hub", "HF_HUB_DISABLE_TELEMETRY", marks=pytest.mark.slow),
     ],
 )
 def test_the_switch_is_set_before_the_first_import(module, library, switch):

@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mien.draw import annotate
     from mien.errors import DetectorError, DownloadError, MienError, ModelError, PictureError, SourceError
+    from mien.outputs.draw import annotate
     from mien.recognizer import Recognizer
     from mien.results import Box, Face, Frame
 
@@ -47,7 +47,7 @@ _HOME = {
     "PictureError": "mien.errors",
     "Recognizer": "mien.recognizer",
     "SourceError": "mien.errors",
-    "annotate": "mien.draw",
+    "annotate": "mien.outputs.draw",
 }
 
 

@@ -26,11 +26,11 @@ from typing import Any
 
 from mien import files
 from mien.errors import MienError, PictureError, require
-from mien.faces import images, video
-from mien.faces.sources import Reading, shots
 from mien.models import read_card
-from mien.output import Parquet
+from mien.outputs.tables import Parquet
 from mien.recognizer import Following, Recognizer
+from mien.sources import images, video
+from mien.sources.sources import Reading, shots
 
 _FORMAT = 1
 

@@ -15,19 +15,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.detection import quality
+from mien.detection.base import Detection
+from mien.detection.detectors import build
+from mien.detection.framing import Framing, crop
 from mien.errors import DetectorError, ModelError, PictureError
-from mien.faces import quality, sources
-from mien.faces.crop import Framing, crop
-from mien.faces.detect import build
-from mien.faces.detection import Detection
-from mien.faces.follow import Follower
-from mien.faces.images import Color, Picture, read_noted
-from mien.faces.shot import Shot
-from mien.faces.sources import Reading, Source
 from mien.models import Card, Model, load
 from mien.models.prior import Prior, resolve, reweight
 from mien.results import Face, Frame
-from mien.smoothing import Smoother
+from mien.sources import sources
+from mien.sources.images import Color, Picture, read_noted
+from mien.sources.shot import Shot
+from mien.sources.sources import Reading, Source
+from mien.tracking.follower import Follower
+from mien.tracking.smoothing import Smoother
 
 # Frames whose faces are scored together: enough that the model works in batches, few enough that rows come soon and
 # that large pictures, which wait with their pixels, do not fill the memory.
@@ -40,7 +41,7 @@ class Following:
 
     Attributes:
         track: number the persons and look around known faces; else each frame is searched for itself.
-        interval: whole frames are searched each so many-th time, see :class:`mien.faces.follow.Follower`.
+        interval: whole frames are searched each so many-th time, see :class:`mien.tracking.follower.Follower`.
         smooth: seconds over which probabilities are averaged per person; 0: not at all.
     """
 
@@ -128,7 +129,7 @@ class Recognizer:
         """Read the expressions of all faces in one picture.
 
         Args:
-            picture: a path, an encoded picture as bytes, a PIL image, or an array (``mien.faces.images``).
+            picture: a path, an encoded picture as bytes, a PIL image, or an array (``mien.sources.images``).
             color: "rgb" or "bgr", the channel order of a colour array; without meaning for anything else.
 
         Returns:
@@ -151,7 +152,7 @@ class Recognizer:
         """Read any source, picture by picture, in constant memory.
 
         Args:
-            source: a path, folder, pattern, archive, address, video or camera as text (``mien.faces.sources``), a
+            source: a path, folder, pattern, archive, address, video or camera as text (``mien.sources.sources``), a
                 picture, or any iterable of these.
             reading: which part of videos, which addresses, which channel order.
             following: how faces are followed through videos.

@@ -63,7 +63,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What a face can be read from; see :mod:`mien.faces.quality` for how it is measured.
+    """What a face can be read from; see :mod:`mien.detection.quality` for how it is measured.
 
     Attributes:
         size: pixels of the picture a side of the face, the root of the box's width times height.

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command_line import RECIPE, mien
+
+from support.command_line import RECIPE, mien
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,8 @@ import csv
 import json
 
 import pytest
-from command_line import mien
+
+from support.command_line import mien
 
 pytestmark = pytest.mark.slow
 

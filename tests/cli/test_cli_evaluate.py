@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import typer
-from kept_looks import OPTIONS as LOOK
 from typer.testing import CliRunner
 
 from mien import models
@@ -17,6 +16,7 @@ from mien.data.writer import TableInfo, TableWriter
 from mien.errors import DataError, WriteError
 from mien.evaluate import predictions
 from mien.expressions import BASIC_SEVEN
+from support.kept_looks import OPTIONS as LOOK
 
 app = typer.Typer()
 app.command()(evaluate)

@@ -6,11 +6,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from command_line import mien
 from typer.testing import CliRunner
 
 from mien.cli import app
 from mien.errors import DataError, PictureError
+from support.command_line import mien
 
 PHOTO = Path(__file__).resolve().parents[2] / "docs" / "astronaut.jpg"
 runner = CliRunner()

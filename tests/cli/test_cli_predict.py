@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from stub_model import StubModel
 
 from mien import cli, recognizer
+from support.stub_model import StubModel
 
 PORTRAIT = Path(__file__).resolve().parents[2] / "docs" / "astronaut.jpg"
 

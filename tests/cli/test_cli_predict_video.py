@@ -8,16 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bright_patches import Patches, draw
-from numbered_frames import write_video
 from PIL import Image
-from stub_model import StubModel
 
 from mien import cli, recognizer
 from mien.errors import SourceError
-from mien.faces import live, sources, video
-from mien.faces.images import read
-from mien.faces.shot import Shot
+from mien.sources import camera as live
+from mien.sources import sources, video
+from mien.sources.images import read
+from mien.sources.shot import Shot
+from support.bright_patches import Patches, draw
+from support.numbered_frames import write_video
+from support.stub_model import StubModel
 
 FACELESS = (5, 6)  # frames of the clip
 COUNT = 12

@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from mien.cli import app
 from mien.errors import RecipeError
-from mien.train import recipe as recipes
+from mien.recipes import loader as recipes
 
 runner = CliRunner()
 

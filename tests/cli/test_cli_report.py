@@ -6,9 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from command_line import RECIPE, mien
-from kept_looks import OPTIONS as LOOK
-from pattern_pictures import pattern
+
+from support.command_line import RECIPE, mien
+from support.kept_looks import OPTIONS as LOOK
+from support.pattern_pictures import pattern
 
 pytestmark = pytest.mark.slow
 

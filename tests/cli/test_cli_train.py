@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from command_line import RECIPE, mien
-from kept_looks import OPTIONS as LOOK
+
+from support.command_line import RECIPE, mien
+from support.kept_looks import OPTIONS as LOOK
 
 pytestmark = pytest.mark.slow
 

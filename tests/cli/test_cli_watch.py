@@ -2,14 +2,15 @@ import csv
 
 import numpy as np
 import pytest
-from bright_patches import Patches, draw
-from numbered_frames import write_video
-from stub_model import StubModel
 
-from mien import cli, recognizer, window
+from mien import cli, recognizer
 from mien.cli import watch
 from mien.errors import SourceError
+from mien.outputs import viewer
 from mien.recognizer import Following, Recognizer
+from support.bright_patches import Patches, draw
+from support.numbered_frames import write_video
+from support.stub_model import StubModel
 
 COUNT = 4
 
@@ -69,7 +70,7 @@ def test_a_table_keeps_what_was_seen_before_the_window_closed(clip, tmp_path, mo
         for _ in range(3):
             next(sights)
 
-    monkeypatch.setattr(window, "show", show)
+    monkeypatch.setattr(viewer, "show", show)
     monkeypatch.setattr("sys.argv", ["mien", "watch", str(clip), "-o", str(tmp_path / "seen.csv")])
     with pytest.raises(SystemExit) as ended:
         cli.main()
@@ -84,7 +85,7 @@ def test_control_c_breaks_off_a_video_and_leaves_a_camera(source, code, monkeypa
     def show(title, opened):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(window, "show", show)
+    monkeypatch.setattr(viewer, "show", show)
     monkeypatch.setattr("sys.argv", ["mien", "watch", source])
     with pytest.raises(SystemExit) as ended:
         cli.main()

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from stub_model import StubModel
 
 from mien.compat import deepface as DeepFace
+from mien.detection.base import Detection
 from mien.errors import DownloadError, MienError, PictureError
-from mien.faces.detection import Detection
 from mien.recognizer import Recognizer
 from mien.results import Box
+from support.stub_model import StubModel
 
 PORTRAIT = Path(__file__).resolve().parents[2] / "docs" / "astronaut.jpg"
 ORDER = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]

@@ -6,11 +6,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from stub_model import StubModel
 
 from mien.compat.fer import FER, InvalidImage
 from mien.errors import MienError, ModelError
 from mien.recognizer import Recognizer
+from support.stub_model import StubModel
 
 PORTRAIT = Path(__file__).resolve().parents[2] / "docs" / "astronaut.jpg"
 ORDER = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]

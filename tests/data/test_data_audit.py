@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_table import write_table
 
 from mien.data.audit import audit
 from mien.data.describe import describe
@@ -19,6 +18,7 @@ from mien.data.sheets import draw_distribution, draw_findings, draw_samples
 from mien.data.table import Table
 from mien.data.writer import TableInfo
 from mien.expressions import BASIC_SEVEN
+from support.made_table import write_table
 
 ANGRY, HAPPY = [0, 0, 0, 0, 10, 0, 0, 0, 0, 0], [0, 10, 0, 0, 0, 0, 0, 0, 0, 0]
 NOBODY, TIED = [0, 2, 0, 0, 1, 0, 0, 0, 0, 7], [0, 5, 0, 0, 5, 0, 0, 0, 0, 0]

@@ -4,14 +4,14 @@ import csv
 
 import numpy as np
 import pytest
-from made_table import write_table
-from pattern_pictures import pattern, votes_for
 
 from mien.data import clean as cleaning
 from mien.data import table as tables
 from mien.data.writer import TableInfo
 from mien.errors import DataError
 from mien.expressions import BASIC_SEVEN, FERPLUS_VOTES
+from support.made_table import write_table
+from support.pattern_pictures import pattern, votes_for
 
 ANGRY, SAD, NEUTRAL = (BASIC_SEVEN.index(name) for name in ("angry", "sad", "neutral"))
 

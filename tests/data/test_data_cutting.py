@@ -13,12 +13,12 @@ from mien.data.cutting import Cut, Cutter
 from mien.data.jaffe import import_jaffe
 from mien.data.listed import Deal
 from mien.data.table import read
+from mien.detection.base import Detection
+from mien.detection.detectors import build
+from mien.detection.framing import FER2013_FRAMING, crop
 from mien.errors import DataError, DetectorError
-from mien.faces.crop import FER2013_FRAMING, crop
-from mien.faces.detect import build
-from mien.faces.detection import Detection
-from mien.faces.images import read as read_picture
 from mien.results import Box
+from mien.sources.images import read as read_picture
 
 PORTRAIT = Path(__file__).resolve().parents[2] / "docs" / "astronaut.jpg"
 

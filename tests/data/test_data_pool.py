@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_table import write_table
 
 from mien.data.pool import pool
 from mien.data.protocol import apply
@@ -16,6 +15,7 @@ from mien.data.table import Table, read
 from mien.data.writer import TableInfo
 from mien.errors import DataError, LabelError
 from mien.expressions import BASIC_EIGHT, BASIC_SEVEN
+from support.made_table import write_table
 
 HAPPY, CONTEMPT = BASIC_SEVEN.index("happy"), BASIC_EIGHT.index("contempt")
 VOTES = [0, 10, 0, 0, 0, 0, 0, 0, 0, 0]

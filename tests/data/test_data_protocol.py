@@ -8,7 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from made_table import write_table
 
 from mien.data import protocol
 from mien.data.audit import audit
@@ -16,6 +15,7 @@ from mien.data.fer2013 import import_fer2013
 from mien.data.table import Table, read
 from mien.data.writer import TableInfo, TableWriter, pixel_digest
 from mien.errors import DataError
+from support.made_table import write_table
 
 
 def noise(seed: int) -> np.ndarray:

@@ -8,9 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
-from kept_looks import LOOK, OPTIONS
-from made_table import write_table
-from pattern_pictures import pattern
 from typer.testing import CliRunner
 
 from mien import models
@@ -20,6 +17,9 @@ from mien.data import table as tables
 from mien.data.writer import TableInfo
 from mien.evaluate import metrics, predictions
 from mien.evaluate.predictions import Scores
+from support.kept_looks import LOOK, OPTIONS
+from support.made_table import write_table
+from support.pattern_pictures import pattern
 
 
 def scores(rows: list[int], truth: list[int], guesses: list[int], **sources: tuple[int, int]) -> Scores:

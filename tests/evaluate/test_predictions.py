@@ -1,8 +1,5 @@
 import numpy as np
 import pytest
-from kept_looks import LOOK
-from made_table import write_table
-from pattern_pictures import pattern, write_patterns
 
 from mien import models
 from mien.data import ferplus
@@ -10,6 +7,9 @@ from mien.data import table as tables
 from mien.data.writer import TableInfo
 from mien.errors import DataError, WriteError
 from mien.evaluate import metrics, predictions
+from support.kept_looks import LOOK
+from support.made_table import write_table
+from support.pattern_pictures import pattern, write_patterns
 
 
 @pytest.fixture(scope="module")

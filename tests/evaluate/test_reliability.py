@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from mien.evaluate.metrics import expected_calibration_error
-from mien.evaluate.reliability import reliability
+from mien.evaluate.metrics import expected_calibration_error, reliability
 
 
 @pytest.fixture

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_recipe import SPEC
 
 from mien.data.table import Table
-from mien.train import recipe, run
-from mien.train.folder import RunFolder
-from mien.train.networks import build
-from mien.train.schema import Recipe
+from mien.networks.build import build
+from mien.recipes import loader
+from mien.recipes.schema import Recipe
+from mien.runs import RunFolder
+from mien.train import run
+from support.tiny_recipe import SPEC
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +29,7 @@ def untrained(tmp_path) -> Callable[[Recipe, Table], RunFolder]:
     def make(spec: Recipe, table: Table) -> RunFolder:
         folder = RunFolder(Path(tmp_path) / "untrained")
         folder.create()
-        folder.write(folder.recipe, recipe.dump(spec).encode())
+        folder.write(folder.recipe, loader.dump(spec).encode())
         labels = {head.label_set: table.label_sets[head.label_set] for head in spec.heads}
         facts = {"state": "finished", "data": table.fingerprint, "labels": labels, "seed": 0, "parameters": 1}
         folder.write(folder.run, json.dumps(facts | {"seconds": 1, "environment": {}}).encode())

@@ -9,8 +9,8 @@ from torch import nn
 from mien.errors import ExportError
 from mien.evaluate.calibration import Calibration
 from mien.export import graph, quantise
-from mien.train import recipe
-from mien.train.networks import build
+from mien.networks.build import build
+from mien.recipes import loader
 
 BACKBONES = [
     ("timm", "resnet50", "grey"),
@@ -24,7 +24,7 @@ BACKBONES = [
 
 
 def network(kind: str, name: str, color: str) -> nn.Module:
-    spec = recipe.parse(
+    spec = loader.parse(
         f"""
 name: random
 description: for tests

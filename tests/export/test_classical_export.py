@@ -4,16 +4,17 @@ import json
 
 import numpy as np
 import pytest
-from kept_looks import LOOK
 
+from mien.classical import features, fitted, pipeline
+from mien.classical import fit as run
 from mien.data.table import Table
 from mien.errors import ExportError, ModelError, TrainingError
 from mien.evaluate import metrics, predictions
 from mien.export import evaluate_only, package
-from mien.train import recipe as recipes
-from mien.train.classical import features, fitted, pipeline, run
-from mien.train.classical.schema import ClassicalRecipe
-from mien.train.folder import RunFolder
+from mien.recipes import loader as recipes
+from mien.recipes.classical_schema import ClassicalRecipe
+from mien.runs import RunFolder
+from support.kept_looks import LOOK
 
 pytestmark = pytest.mark.slow
 

@@ -13,9 +13,9 @@ from mien.evaluate import ensemble, predictions
 from mien.evaluate.calibration import Calibration
 from mien.evaluate.ensemble import Choice
 from mien.export import package
-from mien.export.ensemble import package as pack
+from mien.export.ensemble_file import package as pack
 from mien.models.card import attach, detach
-from mien.train import unfolding, weights
+from mien.networks import unfolding, weights
 
 SEVEN = Choice({"plain": 0.25, "half": 0.75, "idle": 0.0}, Calibration(0.8, (0.1, 0, 0, 0, -0.2, 0, 0), 1.1), 1.0)
 EIGHT = Choice({"plain": 1.0, "half": 0.0, "idle": 0.0}, Calibration(1.2), 1.0)  # one member alone answers this

@@ -9,22 +9,23 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from tiny_recipe import SPEC
 
 from mien import models
 from mien.data import table as tables
 from mien.data.writer import TableInfo, TableWriter
+from mien.detection.framing import FER2013_FRAMING
 from mien.errors import ExportError, TrainingError
 from mien.evaluate import metrics, predictions
 from mien.evaluate.calibration import Calibration
 from mien.export import cards, gates, graph, package, quantise
 from mien.expressions import BASIC_EIGHT, BASIC_SEVEN
-from mien.faces.crop import FER2013_FRAMING
 from mien.models.card import detach
-from mien.train import recipe, scoring
-from mien.train.folder import RunFolder
-from mien.train.networks import restore
-from mien.train.views import Views
+from mien.networks.build import restore
+from mien.networks.tta import Views
+from mien.recipes import loader
+from mien.runs import RunFolder
+from mien.train import scoring
+from support.tiny_recipe import SPEC
 
 
 def calibrated(output: models.Output, logits: torch.Tensor) -> np.ndarray:
@@ -141,7 +142,7 @@ def test_a_damaged_run_is_an_error_and_writes_nothing(finished, patterns, tmp_pa
     with pytest.raises(ExportError, match="absent does not exist"):
         package.package(copy, patterns, tmp_path / "absent" / "model.onnx")
     other = SPEC.model_copy(update={"network": SPEC.network.model_copy(update={"widths": (8, 12)})})
-    copy.write(copy.recipe, recipe.dump(other).encode())
+    copy.write(copy.recipe, loader.dump(other).encode())
     with pytest.raises(TrainingError, match=r"best\.pt does not fit"):
         package.package(copy, patterns, out)
     copy.write(copy.run, b"{")
@@ -173,7 +174,7 @@ def test_windows_larger_than_the_face_are_an_error(finished, patterns, tmp_path)
 def test_the_protocol_of_the_recipe_says_what_is_validation(finished, patterns, tmp_path):
     copy = RunFolder(shutil.copytree(finished.path, tmp_path / "run"))
     paper = SPEC.model_copy(update={"data": SPEC.data.model_copy(update={"protocol": "paper"})})
-    copy.write(copy.recipe, recipe.dump(paper).encode())
+    copy.write(copy.recipe, loader.dump(paper).encode())
     card = package.package(copy, patterns, tmp_path / "m.onnx").card
     assert card.outputs["probabilities_fer2013"].metrics["validation"]["n"] == 70
     assert card.data["warning"].startswith("optimistic")
@@ -197,7 +198,7 @@ def test_colours_another_size_and_other_labels(untrained, tmp_path):
                 digest=str(row),
             )
     table = tables.read(tmp_path / "mine.parquet")
-    spec = recipe.parse(
+    spec = loader.parse(
         """
 name: mine
 description: for tests

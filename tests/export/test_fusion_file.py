@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from kept_looks import LOOK
 
 from mien import models
 from mien.errors import ExportError
@@ -14,6 +13,7 @@ from mien.export import package
 from mien.export.fusion_file import fuse
 from mien.expressions import BASIC_SEVEN
 from mien.models.card import attach, detach
+from support.kept_looks import LOOK
 
 CROPS = np.random.default_rng(0).integers(0, 256, (5, 61, 57, 3), np.uint8)
 

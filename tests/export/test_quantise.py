@@ -9,11 +9,11 @@ from onnx import TensorProto, numpy_helper
 
 from mien.evaluate.calibration import Calibration
 from mien.export import graph, quantise
-from mien.train import recipe
-from mien.train.networks import build
-from mien.train.views import Views
+from mien.networks.build import build
+from mien.networks.tta import Views
+from mien.recipes import loader
 
-SPEC = recipe.parse(
+SPEC = loader.parse(
     """
 name: tiny
 description: for tests

@@ -19,8 +19,8 @@ from PIL import Image
 
 from mien import models
 from mien.errors import MienError
-from mien.faces import archive, images, video
 from mien.models.card import attach, detach
+from mien.sources import archive, images, video
 
 
 @dataclass(frozen=True)

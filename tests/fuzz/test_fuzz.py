@@ -7,8 +7,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import fuzz
 from targets import TARGETS
+
+import fuzz
 
 CASES = 500
 

@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from made_table import write_table
-from pattern_pictures import pattern
 
 from mien.data.writer import TableInfo
 from mien.errors import DataError, ModelError
 from mien.expressions import BASIC_EIGHT, BASIC_SEVEN
 from mien.report import matrix
+from support.made_table import write_table
+from support.pattern_pictures import pattern
 
 
 class Knowing:

@@ -4,12 +4,12 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from kept_looks import LOOK
 
 from mien.data import protocol
 from mien.evaluate import metrics, predictions
 from mien.report import evidence, page, sections, views
 from mien.report.spread import repeats, spread
+from support.kept_looks import LOOK
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mien.evaluate.coverage import coverage
-from mien.evaluate.reliability import reliability
+from mien.evaluate.metrics import reliability
 from mien.report import plots
 
 

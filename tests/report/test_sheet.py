@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mien.evaluate import sampling
 from mien.evaluate.predictions import Scores
 from mien.report import sheet
 
@@ -17,18 +18,18 @@ def scores(truth, guess):
 
 def test_labels_share_the_sheet_and_the_seed_decides():
     truth = np.array([0] * 500 + [1] * 20 + [2] * 3 + [-1] * 50)
-    chosen = sheet.choose(truth, 24, seed=0)
+    chosen = sampling.choose(truth, 24, seed=0)
     counts = np.bincount(truth[chosen], minlength=3).tolist()
     assert counts[2] == 3
     assert sorted(counts[:2]) == [10, 11]
     assert (truth[chosen] >= 0).all()
     assert len(set(chosen.tolist())) == 24
-    assert sheet.choose(truth, 24, seed=0).tolist() == chosen.tolist()
-    assert sheet.choose(truth, 24, seed=1).tolist() != chosen.tolist()
+    assert sampling.choose(truth, 24, seed=0).tolist() == chosen.tolist()
+    assert sampling.choose(truth, 24, seed=1).tolist() != chosen.tolist()
 
 
 def test_fewer_faces_than_wanted():
-    assert sheet.choose(np.array([0, -1, 1]), 24, seed=0).tolist() == [0, 2]
+    assert sampling.choose(np.array([0, -1, 1]), 24, seed=0).tolist() == [0, 2]
 
 
 def test_faces_say_what_is_true_and_what_was_said():

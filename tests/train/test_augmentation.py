@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
+from mien.recipes.schema import Augmentation
 from mien.train.augmentation import _symmetric_beta, augment, mixup
-from mien.train.schema import Augmentation
 
 
 def drawn(seed: int = 0) -> torch.Generator:

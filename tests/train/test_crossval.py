@@ -6,8 +6,9 @@ import torch
 
 from mien.errors import RecipeError, TrainingError, WriteError
 from mien.evaluate.predictions import Predictions, Scores
-from mien.train import crossval, faces, networks
-from mien.train.folder import RunFolder
+from mien.networks import build
+from mien.runs import RunFolder
+from mien.train import crossval, faces
 
 RECIPE = """
 name: tiny
@@ -83,7 +84,7 @@ def test_figures_of_a_fold_are_of_its_own_faces(recipe, patterns, tmp_path):
 
 def _answers(run: RunFolder, table) -> Predictions:
     """What the best weights say, as a model file would."""
-    network = networks.restore(run)
+    network = build.restore(run)
     part = table.split("validation")
     pixels = torch.from_numpy(part.pictures(48, grey=True)).unsqueeze(1).float() / 255
     with torch.inference_mode():

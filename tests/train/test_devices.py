@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from pattern_pictures import write_patterns
 
+from mien.runs import RunFolder
 from mien.train.devices import memory_layout
-from mien.train.folder import RunFolder
+from support.pattern_pictures import write_patterns
 
 RECIPE = """
 name: two

@@ -6,9 +6,11 @@ from mien import models
 from mien.errors import ModelError, RecipeError, TrainingError
 from mien.evaluate.calibration import Calibration
 from mien.expressions import LABEL_SETS
-from mien.train import devices, faces, networks, recipe, run, scoring
+from mien.networks import build
+from mien.recipes import loader
+from mien.runs import RunFolder
+from mien.train import devices, faces, run, scoring
 from mien.train.distillation import Teachers
-from mien.train.folder import RunFolder
 
 TEACHER = """
 name: teacher
@@ -21,7 +23,7 @@ stages: [{epochs: 6, learning_rate: 0.1, batch_size: 10}]
 
 
 def spec(text=TEACHER, **changes):
-    return recipe.parse(recipe.yaml.safe_dump(recipe.yaml.safe_load(text) | changes))
+    return loader.parse(loader.yaml.safe_dump(loader.yaml.safe_load(text) | changes))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def test_the_mean_of_several_softened_answers_is_taught(teacher, patterns):
     pixels = torch.rand(5, 1, 48, 48)
     taught = teachers(made, patterns)(pixels)["fer2013"]
     with torch.no_grad():
-        expected = torch.softmax(networks.restore(teacher)(pixels)["fer2013"] / 3.0, dim=1)
+        expected = torch.softmax(build.restore(teacher)(pixels)["fer2013"] / 3.0, dim=1)
     assert torch.allclose(taught, expected, atol=1e-5)
 
 
@@ -65,7 +67,7 @@ def test_a_student_learns_the_teacher_where_labels_say_nothing(teacher, patterns
     """Labels in another order and a weight of 1: whoever answers rightly has it from the teacher."""
     wrong = patterns.with_columns(patterns.info, label=[(label + 3) % 7 for label in patterns.labels.tolist()])
     learned = run.train(student(teacher, weight=1.0), wrong, tmp_path / "student")
-    kept = networks.restore(learned)
+    kept = build.restore(learned)
     kept.load_state_dict(learned.load(learned.last)["network"])
     truth = faces.load(patterns, "validation", spec(), torch.device("cpu"))
     said = scoring.score(kept, truth.pixels)["fer2013"].argmax(dim=1)
@@ -91,14 +93,14 @@ def test_a_shipped_model_teaches_what_its_file_answers():
 def test_teachers_that_do_not_fit_are_refused(teacher, patterns, tmp_path):
     with pytest.raises(TrainingError, match="neither a finished run nor a model"):
         teachers(spec(distillation={"teachers": [str(tmp_path)]}), patterns)
-    (tmp_path / "recipe.yaml").write_text(recipe.dump(recipe.load("pca")))
+    (tmp_path / "recipe.yaml").write_text(loader.dump(loader.load("pca")))
     (tmp_path / "run.json").write_text('{"state": "finished", "labels": {}}')
     with pytest.raises(RecipeError, match="classical pipeline"):
         teachers(spec(distillation={"teachers": [str(tmp_path)]}), patterns)
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     with pytest.raises(ModelError, match=r"bad\.onnx"):
         teachers(spec(distillation={"teachers": [str(tmp_path / "bad.onnx")]}), patterns)
-    coloured = student(teacher).model_copy(update={"data": recipe.parse(TEACHER + "data: {color: rgb}").data})
+    coloured = student(teacher).model_copy(update={"data": loader.parse(TEACHER + "data: {color: rgb}").data})
     with pytest.raises(TrainingError, match="sees grey faces of 48 px, the student rgb"):
         teachers(coloured, patterns)
     crowd = spec(distillation={"teachers": [str(teacher.path)]}, heads=[{"label_set": "ferplus"}])

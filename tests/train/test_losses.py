@@ -2,8 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mien.recipes.schema import Head
 from mien.train.losses import Loss, chosen
-from mien.train.schema import Head
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 0.0], [3.0, 0.0, 0.0]])
 ONE_HOT = torch.eye(3)

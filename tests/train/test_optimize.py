@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
+from mien.recipes.schema import Stage
 from mien.train.optimize import is_over, learning_rate, optimizer
-from mien.train.schema import Stage
 
 
 def stage(**values):

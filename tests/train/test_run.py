@@ -13,14 +13,16 @@ import pyarrow as pa
 import pytest
 import torch
 from lightning_fabric import Fabric
-from pattern_pictures import write_patterns
 
 from mien.data import protocol
 from mien.data import table as tables
 from mien.data.writer import TableInfo, TableWriter
 from mien.errors import TrainingError
-from mien.train import faces, networks, recipe, run, scoring
-from mien.train.folder import RunFolder
+from mien.networks import build
+from mien.recipes import loader
+from mien.runs import RunFolder
+from mien.train import faces, run, scoring
+from support.pattern_pictures import write_patterns
 
 RECIPE = """
 name: patterns
@@ -42,7 +44,7 @@ def history(folder: RunFolder) -> list[dict[str, str]]:
 
 
 def spec(**changes):
-    return recipe.parse(recipe.yaml.safe_dump(recipe.yaml.safe_load(RECIPE) | changes))
+    return loader.parse(loader.yaml.safe_dump(loader.yaml.safe_load(RECIPE) | changes))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,7 @@ def test_the_run_folder_says_everything(finished, patterns):
     assert state["data"] == patterns.fingerprint
     assert state["labels"]["fer2013"][0] == "angry"
     assert state["environment"]["torch"] == torch.__version__
-    assert recipe.load(finished.recipe) == spec()
+    assert loader.load(finished.recipe) == spec()
     assert not list(finished.path.glob(".*"))
 
 
@@ -87,7 +89,7 @@ def test_killed_at_any_moment_and_resumed_it_ends_with_the_same_weights(finished
         f"""
         import time
         from mien.data import table
-        from mien.train import recipe, run
+        from mien.recipes import loader as recipe; from mien.train import run
         def slowly(progress):
             print(progress.epoch, progress.step, flush=True)
             time.sleep(0.05)
@@ -223,7 +225,7 @@ def test_history_tells_stage_rate_losses_and_speed(finished):
 def test_a_frozen_backbone_stays_as_it_is_and_the_classifier_moves(patterns, tmp_path):
     torch.manual_seed(3)
     frozen = {"epochs": 1, "learning_rate": 0.1, "trains": "classifier", "batch_size": 20}
-    before = networks.build(spec(stages=[frozen]), {"ferplus": 8, "fer2013": 7}).state_dict()
+    before = build.build(spec(stages=[frozen]), {"ferplus": 8, "fer2013": 7}).state_dict()
     folder = run.train(spec(stages=[frozen], ema=0.0), patterns, tmp_path / "run")
     after = folder.load(folder.last)["network"]
     moved = {name for name in before if not torch.equal(before[name], after[name])}
@@ -303,7 +305,7 @@ def test_each_augmentation_gives_another_network(patterns, tmp_path, change):
 
 def test_a_permuted_label_order_is_another_problem(finished, patterns):
     """The heads know what stands where: the same logits against rotated labels are wrong."""
-    network = networks.restore(finished)
+    network = build.restore(finished)
     part = faces.load(patterns, "validation", spec(), torch.device("cpu"))
     guess = scoring.score(network, part.pixels)["fer2013"].argmax(dim=1)
     truth = part.truth["fer2013"]
@@ -334,23 +336,23 @@ def test_colour_pictures_train_too(patterns, tmp_path):
     stages = [{"epochs": 2, "learning_rate": 0.1, "batch_size": 20, "augmentation": {"hue": 0.1, "saturation": 0.2}}]
     data = {"color": "rgb", "mean": [0.5, 0.5, 0.5], "merge_copies": False}
     folder = run.train(spec(stages=stages, data=data), patterns, tmp_path / "run")
-    assert networks.restore(folder).backbone[0][0].weight.shape[1] == 3
+    assert build.restore(folder).backbone[0][0].weight.shape[1] == 3
 
 
-NETWORKS = [name for name in recipe.names() if isinstance(recipe.load(name), recipe.Recipe)]
+NETWORKS = [name for name in loader.names() if isinstance(loader.load(name), loader.Recipe)]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_each_shipped_recipe_runs_two_steps(name, finished, patterns, tmp_path, monkeypatch):
     """On few and small pictures, since the largest networks have 140 million parameters; those are not written."""
-    shipped = recipe.load_network(name)
+    shipped = loader.load_network(name)
     folded = shipped.data.protocol in protocol.FOLDED
     stages = [stage.model_copy(update={"epochs": 1, "warmup_epochs": 0.0, "batch_size": 7}) for stage in shipped.stages]
     heads = (
         shipped.heads
         if set(patterns.label_sets) >= {h.label_set for h in shipped.heads}
-        else (recipe.Head(label_set="fer2013"),)
+        else (loader.Head(label_set="fer2013"),)
     )
     network = shipped.network.model_copy(update={"weights": None})  # those have tests of their own
     size = shipped.data.size if shipped.data.size <= 96 else 48

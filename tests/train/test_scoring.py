@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from mien.networks.tta import NAMES, Views
 from mien.train.scoring import score
-from mien.train.views import NAMES, Views
 
 
 class Means(nn.Module):

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from mien.recipes.schema import Head, Stage
 from mien.train import devices
 from mien.train.losses import Loss
-from mien.train.schema import Head, Stage
 from mien.train.step import Step
 
 

@@ -19,14 +19,14 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Time each step on this machine: medians in milliseconds, and faces a second."""
-    from mien import speed
-    from mien.faces.images import read
+    from mien import benchmark
     from mien.recognizer import Recognizer
+    from mien.sources.images import read
 
     recognizer = Recognizer(model, detector, threads, provider=provider)
     if recognizer.notice:
         typer.echo(f"mien: note: {recognizer.notice}", err=True)
-    found = speed.measure(recognizer, None if picture is None else read(picture), rounds=rounds)
+    found = benchmark.measure(recognizer, None if picture is None else read(picture), rounds=rounds)
     card = recognizer.model.card
     if as_json:
         told = {"model": f"{card.name} {card.version}", "detector": recognizer.detector.name, "provider": provider}

@@ -14,8 +14,8 @@ from mien.errors import DataError, require
 from mien.files import write
 
 if TYPE_CHECKING:
-    from mien.report.board_cell import Filled, Source
-    from mien.report.board_list import BoardList
+    from mien.literature.cell import Filled, Source
+    from mien.literature.systems import BoardList
 
 
 def board(
@@ -50,8 +50,12 @@ def board(
     mien board --data fer2013.parquet --record docs/board.json -o docs/board.md --plot docs/board.png
     """
     require("torch", "train")
-    from mien.report import board as filling
-    from mien.report import board_cell, board_list, board_page, board_record, evidence
+    from mien.literature import board as filling
+    from mien.literature import board_page
+    from mien.literature import cell as board_cell
+    from mien.literature import record as board_record
+    from mien.literature import systems as board_list
+    from mien.report import evidence
 
     if score_test != bool(ledger and why) or (score_test and data is None):
         raise DataError("the test split is scored by --score-test --data FILE --ledger FILE --why 'REASON' together")
@@ -83,7 +87,8 @@ def board(
 
 def _score_test(cells: list[Filled], data: Path, ledger: Path, why: str) -> int:
     """What ``mien evaluate --split test`` does, for each run whose test figure is missing; returns how many."""
-    from mien.cli.evaluate import Split, evaluate
+    from mien.cli.evaluate import evaluate
+    from mien.cli.options import Split
 
     wanted = {c.path: c for c in cells if c.state == "finished" and not c.test and c.protocol == "official"}
     scored = 0
@@ -106,8 +111,9 @@ def _write(
     targets: tuple[Path, Path | None, Path | None],
     record: Path | None,
 ) -> None:
-    from mien.report import board_page, board_plot
-    from mien.train.devices import processor
+    from mien.literature import board_page
+    from mien.literature import plot as board_plot
+    from mien.runs import processor
 
     out, html, plot = targets
     points = [

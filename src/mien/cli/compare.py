@@ -9,8 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table as Grid
 
-from mien.cli.evaluate import Split
-from mien.cli.options import LedgerFile, Why, ledger_for
+from mien.cli.options import LedgerFile, Split, Why, ledger_for
 from mien.errors import require
 
 if TYPE_CHECKING:

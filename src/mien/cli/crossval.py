@@ -30,7 +30,7 @@ def crossval(
     """
     require("torch", "train")
     require("lightning_fabric", "train")
-    from mien.cli.train import Display
+    from mien.cli.progress import Display
     from mien.data import protocol, table
     from mien.export import package
     from mien.report import evidence

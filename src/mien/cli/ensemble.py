@@ -82,7 +82,7 @@ def ensemble(
     write(out / "ensemble.json", json.dumps(record, indent=2) + "\n")
     print(out)
     if pack and table:
-        from mien.export.ensemble import package
+        from mien.export.ensemble_file import package
 
         print(package(files, validation, choices, table, pack, name, version).path)
 
@@ -90,7 +90,7 @@ def ensemble(
 def _files(given: list[str], pack: Path, has_table: bool) -> dict[str, Path]:
     """Each member's model file; looked for before anything is scored."""
     from mien import models
-    from mien.train.folder import RunFolder
+    from mien.runs import RunFolder
 
     if not has_table:
         raise DataError("--pack checks the file on validation faces: add --data FILE")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,25 +11,17 @@ import typer
 from rich.console import Console
 from rich.table import Table as Grid
 
-from mien.cli.options import LedgerFile, Overwrite, Why, check_free, ledger_for
+from mien.cli.options import LedgerFile, Overwrite, Split, Why, check_free, ledger_for
 from mien.errors import DataError, require
 
 if TYPE_CHECKING:
+    from mien.classical.fitted import Fitted
     from mien.data.table import Table
     from mien.evaluate.metrics import Figures
     from mien.models import Model
-    from mien.train.classical.fitted import Fitted
 
 #: Besides ``official``, the protocols that a model file can be measured by, and the split each is about.
 _PROTOCOLS = (("deduplicated", "test"), ("paper", "validation"))
-
-
-class Split(StrEnum):
-    """The splits that can be scored."""
-
-    train = "train"
-    validation = "validation"
-    test = "test"
 
 
 def evaluate(
@@ -96,8 +87,8 @@ def evaluate(
 def _of_run(folder: Path) -> Model | Fitted:
     """What answers for a run: its model file, or the pipeline of an evaluate-only one."""
     require("torch", "train")
-    from mien.train.classical import fitted
-    from mien.train.folder import RunFolder
+    from mien.classical import fitted
+    from mien.runs import RunFolder
 
     return fitted.load(RunFolder(folder))
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from mien.cli.evaluate import Split
-from mien.cli.options import LedgerFile, Overwrite, Why, check_free, ledger_for
+from mien.cli.options import LedgerFile, Overwrite, Split, Why, check_free, ledger_for
 from mien.errors import DataError, PictureError
 from mien.files import write
 
@@ -85,9 +84,9 @@ def _picture(
     model: str, source: str, face: int | None, label: str | None, detector: str, output: str | None, patch: float
 ) -> bytes:
     """The drawing of a picture's faces, as PNG; prints what the model says of each."""
-    from mien.faces.images import read
+    from mien.explain import occlusion, occlusion_plots
     from mien.recognizer import Recognizer
-    from mien.report import occlusion, occlusion_plots
+    from mien.sources.images import read
 
     recognizer = Recognizer(model, detector)
     explained = occlusion.explain(recognizer, read(source), face=face, label=label, output=output, patch=patch)
@@ -116,7 +115,7 @@ def _table(
     from mien import models
     from mien.data import table as tables
     from mien.evaluate.predictions import predict
-    from mien.report import occlusion, occlusion_plots
+    from mien.explain import occlusion, occlusion_plots
 
     loaded, table = models.load(model), tables.read(data)
     with Console(stderr=True).status("scoring the split") as status:

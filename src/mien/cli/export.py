@@ -77,7 +77,7 @@ def export(
     from mien import models
     from mien.data import table
     from mien.export import package
-    from mien.train.folder import RunFolder
+    from mien.runs import RunFolder
 
     if crop is not None and views != Look.ten_crop:
         raise ExportError("--crop is the size of the windows of --views ten-crop: leave it out, or add that")

@@ -10,7 +10,7 @@ from pathlib import Path
 def say_left_out(words: Iterable[str | Path], *, videos: bool = True) -> None:
     """One line on stderr on the files that are no pictures, or videos, where there are any."""
     from mien.errors import PictureError
-    from mien.faces import formats, images
+    from mien.sources import formats, images
 
     suffixes = formats.PICTURES | formats.VIDEOS if videos else formats.PICTURES
     try:

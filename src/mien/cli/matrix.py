@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from mien.cli.evaluate import Split
-from mien.cli.options import LedgerFile, Why, ledger_for
+from mien.cli.options import LedgerFile, Split, Why, ledger_for
 from mien.errors import DataError, require
 from mien.files import write
 

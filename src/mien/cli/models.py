@@ -66,12 +66,13 @@ def card(
     from mien.errors import DataError, require
 
     require("torch", "train")
+    from mien import benchmark
     from mien.cli.data_printing import progress_bar
     from mien.data import protocol, table
     from mien.evaluate import predictions as tables
     from mien.evaluate import sensitivity
-    from mien.report import model_card
-    from mien.train.devices import processor
+    from mien.report import model_page
+    from mien.runs import processor
 
     model, source = catalogue.load(name, threads=1), table.read(data)
     answers = {}
@@ -85,8 +86,8 @@ def card(
     copied = source.rows[protocol.copied_test_rows(source)[1]] if "test" in answers else None
     with progress_bar("disturbing faces") as progress:
         found = sensitivity.measure(model, source, "validation", progress=progress)
-    timing = model_card.clock(model, processor())
-    text = model_card.page(model_card.Sources(model, answers, copied, found, timing, note))
+    timing = benchmark.clock(model, processor())
+    text = model_page.page(model_page.Sources(model, answers, copied, found, timing, note))
     files.write(out, text, parents=True)
     print(out)
 

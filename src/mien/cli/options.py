@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -46,3 +47,11 @@ def check_free(*paths: Path, overwrite: bool, option: str) -> None:
     there = next((path for path in paths if path.exists() and not overwrite), None)
     if there:
         raise DataError(f"{there} is there already: add --overwrite, or name another place by {option}")
+
+
+class Split(StrEnum):
+    """The splits that can be scored."""
+
+    train = "train"
+    validation = "validation"
+    test = "test"

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mien.faces.shot import Shot
-    from mien.movie import Movie
+    from mien.outputs.video_writer import Movie
     from mien.results import Frame
+    from mien.sources.shot import Shot
 
 
 class Copies:
@@ -29,7 +29,7 @@ class Copies:
     """
 
     def __init__(self, place: Path, sources: Sequence[str], say: Callable[[str], None]) -> None:
-        from mien.movie import SUFFIXES
+        from mien.outputs.video_writer import SUFFIXES
 
         self._say = say
         self._file = place if place.suffix.lower() in SUFFIXES else None
@@ -49,7 +49,7 @@ class Copies:
 
     def write(self, shot: Shot, frame: Frame) -> None:
         """Draw a frame onto its picture and add it to its copy."""
-        from mien.draw import annotate
+        from mien.outputs.draw import annotate
 
         if shot.pixels is None:
             return
@@ -83,8 +83,8 @@ class Copies:
         self._say(f"annotated: {path}")
 
     def _open(self, shot: Shot) -> tuple[Path, Movie]:
-        from mien.faces import video
-        from mien.movie import Movie
+        from mien.outputs.video_writer import Movie
+        from mien.sources import video
 
         if self._file and self._written:
             raise MienError(f"{self._file} is one video, and there are several sources: name a folder")
@@ -126,8 +126,8 @@ def _plain(stem: str) -> str:
 
 def _local(path: Path) -> list[Path]:
     """The files that a word means, where it is a path."""
-    from mien.faces.images import SUFFIXES, find_pictures
-    from mien.faces.video import SUFFIXES as VIDEOS
+    from mien.sources.images import SUFFIXES, find_pictures
+    from mien.sources.video import SUFFIXES as VIDEOS
 
     try:
         return find_pictures(path, SUFFIXES | VIDEOS) if path.is_dir() else [path]

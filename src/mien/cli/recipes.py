@@ -18,7 +18,7 @@ app = typer.Typer(help="List, show and copy the shipped recipes.", no_args_is_he
 def list_recipes() -> None:
     """List the shipped recipes with what they do and the figure last measured."""
     require("pydantic", "train")
-    from mien.train import recipe as recipes
+    from mien.recipes import loader as recipes
 
     grid = Grid("recipe", "what it does", "measured", show_lines=True)
     for name in recipes.names():
@@ -34,7 +34,7 @@ def show(
 ) -> None:
     """Print a recipe with every default written out, checked."""
     require("pydantic", "train")
-    from mien.train import recipe as recipes
+    from mien.recipes import loader as recipes
 
     print(recipes.dump(recipes.load(recipe, changes or ())), end="")
 
@@ -46,7 +46,7 @@ def copy(
 ) -> None:
     """Copy a shipped recipe, comments and all, to change it and train it by its path."""
     require("pydantic", "train")
-    from mien.train import recipe as recipes
+    from mien.recipes import loader as recipes
 
     text, _ = recipes.read(recipe)
     target = out or Path(f"{recipe}.yaml")

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.evaluate import Split
-from mien.cli.options import LedgerFile, Overwrite, Why, check_free, ledger_for
+from mien.cli.options import LedgerFile, Overwrite, Split, Why, check_free, ledger_for
 from mien.errors import DataError
 from mien.files import write
 
@@ -34,6 +33,7 @@ def sheet(
     """
     from mien import models
     from mien.data import table
+    from mien.evaluate import sampling
     from mien.evaluate.metrics import measure
     from mien.evaluate.predictions import predict
     from mien.report import sheet as sheets
@@ -47,7 +47,7 @@ def sheet(
         predict(loaded, read, str(split), ledger=look and look.about("sheet")), read.info.label_set, output
     )
     figures = measure(scores)
-    chosen = sheets.choose(scores.truth, faces, seed)
+    chosen = sampling.choose(scores.truth, faces, seed)
     pixels = read.split(str(split)).take(chosen).pictures(max(loaded.card.width, 96))
     title = f"{loaded.card.name} on {read.info.name}, {split}: {100 * figures.top1:.2f} % right of {figures.n:,}"
     picture = sheets.draw(sheets.mark(scores, chosen, pixels), title)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,15 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mien.cli.progress import Display
 from mien.errors import RecipeError, require
 
 if TYPE_CHECKING:
     from mien.data.table import Table
     from mien.models import Card
-    from mien.train.classical.schema import ClassicalRecipe
-    from mien.train.run import Progress as Step
+    from mien.recipes.classical_schema import ClassicalRecipe
 
 _HARDWARE = "--accelerator, --devices and --nodes"
 
@@ -45,10 +43,10 @@ def train(
     require("lightning_fabric", "train")
     from mien.data import protocol, table
     from mien.export import package
+    from mien.recipes import loader as recipes
+    from mien.recipes.classical_schema import ClassicalRecipe
     from mien.train import devices as hardware
-    from mien.train import recipe as recipes
     from mien.train import run
-    from mien.train.classical.schema import ClassicalRecipe
 
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     spec = recipes.load(recipe, changes or ())
@@ -92,11 +90,11 @@ def _tell(say: Callable[[str], None], card: Card, mark: str, copied: float) -> N
 
 def _fit(spec: ClassicalRecipe, faces: Table, folder: Path, resume: bool) -> None:
     """Fit a classical recipe, then export the model file or say why there is none."""
+    from mien.classical import fit as run
     from mien.data import protocol
     from mien.evaluate import predictions
     from mien.export import evaluate_only, package
     from mien.train import faces as training_faces
-    from mien.train.classical import run
 
     say = partial(Console(stderr=True).print, highlight=False, markup=False, soft_wrap=True)
     mark = protocol.mark(spec.data.protocol)
@@ -124,50 +122,3 @@ def _fit(spec: ClassicalRecipe, faces: Table, folder: Path, resume: bool) -> Non
 def _is_first() -> bool:
     """Whether this is the process that speaks; launchers number the others."""
     return all(os.environ.get(name, "0") == "0" for name in ("LOCAL_RANK", "NODE_RANK", "RANK", "SLURM_PROCID"))
-
-
-class Display:
-    """A progress bar with images/s and time left on a terminal, one line per epoch anywhere."""
-
-    def __init__(self, console: Console, epochs: int) -> None:
-        self._console, self._epochs = console, epochs
-        self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]:.0f} images/s"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task("", total=None, epoch=f"1/{epochs}", speed=0.0)
-        self._since, self._images = time.perf_counter(), 0
-
-    def __enter__(self) -> Display:
-        self._bar.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def say(self, line: str) -> None:
-        """Show a line above the bar."""
-        self._console.print(line, highlight=False, soft_wrap=True)
-
-    def step(self, step: Step) -> None:
-        """Show one step of training."""
-        self._images += step.images
-        seconds = time.perf_counter() - self._since
-        speed = self._images / seconds
-        self._bar.update(
-            self._task,
-            completed=step.epoch * step.steps + step.step,
-            total=step.epochs * step.steps,
-            epoch=f"{step.epoch + 1}/{step.epochs}",
-            speed=speed,
-        )
-        if step.figures:
-            told = {k: v for k, v in step.figures.items() if not k.startswith("validation_loss")}
-            shown = ", ".join(f"{name.removeprefix('validation_')} {value:.4f}" for name, value in told.items())
-            self._console.print(f"epoch {step.epoch + 1}/{step.epochs}: {shown}, {speed:.0f} images/s", highlight=False)
-            self._since, self._images = time.perf_counter(), 0

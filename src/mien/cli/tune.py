@@ -33,9 +33,9 @@ def tune(
     """
     require("torch", "train")
     require("lightning_fabric", "train")
-    from mien.cli.train import Display
+    from mien.cli.progress import Display
     from mien.data import table
-    from mien.train import recipe as recipes
+    from mien.recipes import loader as recipes
     from mien.train import tune as search
 
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)

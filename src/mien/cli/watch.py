@@ -14,10 +14,10 @@ import numpy as np
 import typer
 
 if TYPE_CHECKING:
-    from mien.faces.shot import Shot
-    from mien.output import File
+    from mien.outputs.tables import File
+    from mien.outputs.viewer import Sight
     from mien.recognizer import Following, Recognizer
-    from mien.window import Sight
+    from mien.sources.shot import Shot
 
 
 def watch(
@@ -39,10 +39,10 @@ def watch(
     Exit code 0; 130 where Ctrl-C broke off a video before its end; 2: the source cannot be read.
     """
     from mien.errors import SourceError
-    from mien.faces.sources import is_live
-    from mien.output import File
+    from mien.outputs.tables import File
+    from mien.outputs.viewer import show
     from mien.recognizer import Following, Recognizer
-    from mien.window import show
+    from mien.sources.sources import is_live
 
     recognizer = Recognizer(model, detector, error_rate=error_rate, prior=prior)
     if recognizer.notice:
@@ -75,9 +75,9 @@ def sights(
     Raises:
         SourceError: the source cannot be opened or gives no more pictures.
     """
-    from mien.draw import annotate
     from mien.errors import SourceError
-    from mien.faces.sources import Reading, shots
+    from mien.outputs.draw import annotate
+    from mien.sources.sources import Reading, shots
 
     times: deque[float] = deque(maxlen=30)
     began: float | None = None

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from mien.compat.pictures import opened
+from mien.compat.inputs import opened
 from mien.compat.seven import seven
 from mien.errors import MienError, PictureError
-from mien.faces.images import Picture
 from mien.models import Model
 from mien.recognizer import Recognizer
 from mien.results import Box, Face, Frame
+from mien.sources.images import Picture
 
 __all__ = ["FaceNotDetected", "ImgNotFound", "UnimplementedError", "analyze"]
 

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.compat.pictures import opened
+from mien.compat.inputs import opened
 from mien.compat.seven import seven
+from mien.detection.base import Detection
 from mien.errors import PictureError
-from mien.faces.detection import Detection
-from mien.faces.images import read
 from mien.models import Model
 from mien.recognizer import Recognizer
 from mien.results import Box
+from mien.sources.images import read
 
 __all__ = ["FER", "InvalidImage"]
 

@@ -23,7 +23,7 @@ from mien.data.partition import Progress
 from mien.data.writer import TableInfo
 from mien.errors import DataError
 from mien.expressions import BASIC_EIGHT
-from mien.faces.images import SUFFIXES
+from mien.sources.images import SUFFIXES
 
 #: The labels in the order of their codes.
 CODES = ("neutral", "angry", "contempt", "disgust", "fear", "happy", "sad", "surprise")

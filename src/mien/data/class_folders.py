@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError, LabelError, PictureError
 from mien.expressions import BASIC_EIGHT, canonical
-from mien.faces.images import SUFFIXES, decode
+from mien.sources.images import SUFFIXES, decode
 
 #: What sources call their splits, in lower case.
 SPLIT_OF = {

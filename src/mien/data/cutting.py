@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.detection.base import Detector
+from mien.detection.detectors import build
+from mien.detection.framing import FER2013_FRAMING, Framing, crop
 from mien.errors import DataError, PictureError
-from mien.faces.crop import FER2013_FRAMING, Framing, crop
-from mien.faces.detect import build
-from mien.faces.detection import Detector
 from mien.results import Box
 
 #: Pixels that the side of a cut-out face has at most: what networks for large pictures take.
@@ -30,7 +30,7 @@ class Cut:
     """How faces are cut out.
 
     Attributes:
-        detector: finds them (:mod:`mien.faces.detect`); None: only where the source gives a box.
+        detector: finds them (:mod:`mien.detection.detectors`); None: only where the source gives a box.
         size: pixels a side that a face has at most; larger ones are shrunk.
     """
 

@@ -31,7 +31,7 @@ from mien.data.class_folders import FoundPicture, find_pictures, read_picture
 from mien.data.partition import Progress
 from mien.errors import DataError, LabelError, MienError, require
 from mien.expressions import BASIC_SEVEN, FERPLUS_VOTES, canonical
-from mien.faces.images import decode, luma
+from mien.sources.images import decode, luma
 
 SIZE = 48
 _VOTE_COLUMNS = tuple(f"ferplus_{name}" for name in FERPLUS_VOTES)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mien.data.partition import Progress
 from mien.data.table import Table
 from mien.errors import DataError, MienError
-from mien.faces.images import decode, luma
+from mien.sources.images import decode, luma
 
 SIDE = 16
 _BLOCK = 1024

@@ -22,7 +22,7 @@ from mien.data.partition import Progress, check_shares, settle, together
 from mien.data.writer import TableInfo, TableWriter, pixel_digest, sha256_of
 from mien.errors import DataError, LabelError, PictureError, require
 from mien.expressions import BASIC_EIGHT, BASIC_SEVEN, canonical
-from mien.faces.images import decode
+from mien.sources.images import decode
 
 _BATCH = 256
 

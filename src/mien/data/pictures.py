@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.detection.framing import resize
 from mien.errors import DataError, MienError, require
-from mien.faces.crop import resize
-from mien.faces.images import decode, luma
 from mien.files import AtomicFile, explained
+from mien.sources.images import decode, luma
 
 #: Bytes of row groups that stay in memory: small tables are read once, of large ones a part is.
 _HELD = 2**27

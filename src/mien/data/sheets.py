@@ -18,8 +18,8 @@ from mien.data.describe import Description
 from mien.data.table import Table
 from mien.data.writer import SPLITS
 from mien.errors import require
-from mien.faces.images import decode
 from mien.files import AtomicFile
+from mien.sources.images import decode
 
 _SPLIT_COLOURS = {"train": "#4477aa", "validation": "#ccbb44", "test": "#ee6677"}
 _PER_ROW = 10

@@ -1,3 +1,3 @@
 """Trained networks into model files: ``graph`` builds, ``gates`` refuses, ``package`` does the whole."""
 
-import mien.train  # noqa: F401  before timm: with the telemetry of Hugging Face's client off
+import mien.networks  # noqa: F401  before timm: with the telemetry of Hugging Face's client off

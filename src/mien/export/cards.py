@@ -16,13 +16,13 @@ import yaml
 
 from mien.data import protocol
 from mien.data.table import Table
+from mien.detection.framing import FER2013_FRAMING, FRAMING_RULE, resize
 from mien.evaluate import metrics
 from mien.expressions import LABEL_SETS
-from mien.faces.crop import FER2013_FRAMING, FRAMING_RULE, resize
-from mien.faces.images import decode
 from mien.models import Card, Golden, Output
-from mien.train import recipe as recipes
-from mien.train.recipe import Experiment
+from mien.recipes import loader as recipes
+from mien.recipes.loader import Experiment
+from mien.sources.images import decode
 
 GOLDEN_SOURCE = "NASA portrait of Eileen Collins (public domain), its face framed as FER2013 frames faces, resized"
 INTENDED_USE = (

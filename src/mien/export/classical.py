@@ -1,6 +1,6 @@
 """A fitted pipeline on its way to a model file: what is exported, and what the file has to agree with.
 
-:mod:`mien.train.classical.rebuilt` owns which pipelines ONNX expresses; the file itself is made as a network's is.
+:mod:`mien.classical.to_torch` owns which pipelines ONNX expresses; the file itself is made as a network's is.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from mien.classical import features, to_torch
+from mien.classical.fit import chosen, restore
 from mien.errors import ExportError
-from mien.train.classical import features, rebuilt
-from mien.train.classical.run import chosen, restore
-from mien.train.classical.schema import ClassicalRecipe
-from mien.train.folder import RunFolder
+from mien.recipes.classical_schema import ClassicalRecipe
+from mien.runs import RunFolder
 
 Answers = Callable[[torch.Tensor], dict[str, torch.Tensor]]
 
@@ -31,7 +31,7 @@ def open_pipeline(run: RunFolder) -> tuple[ClassicalRecipe, nn.Module, Answers]:
         TrainingError, ModelError: there is no pipeline, or its file is damaged.
     """
     recipe, pipeline = chosen(run), restore(run)
-    reason = rebuilt.obstacle(recipe, pipeline)
+    reason = to_torch.obstacle(recipe, pipeline)
     if reason:
         raise ExportError(f"{run.path} is evaluate-only: {reason}; mien evaluate, report and compare take the folder")
     compute = features.build(recipe.features)
@@ -40,4 +40,4 @@ def open_pipeline(run: RunFolder) -> tuple[ClassicalRecipe, nn.Module, Answers]:
         found = features.compute(compute, pixels.numpy()[:, 0])
         return {recipe.label_set: torch.from_numpy(pipeline.logits(found))}
 
-    return recipe, rebuilt.module(recipe, pipeline), answers
+    return recipe, to_torch.module(recipe, pipeline), answers

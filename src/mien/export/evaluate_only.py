@@ -10,6 +10,9 @@ import hashlib
 from dataclasses import replace
 
 from mien import files
+from mien.classical import to_torch
+from mien.classical.fit import chosen, restore
+from mien.classical.fitted import Fitted
 from mien.data.table import Table
 from mien.errors import ExportError
 from mien.evaluate import predictions
@@ -18,11 +21,8 @@ from mien.export.cards import Terms, describe
 from mien.export.figures import complete
 from mien.export.package import TOLD, finished_state
 from mien.models import Card, Output
+from mien.runs import RunFolder
 from mien.train import faces
-from mien.train.classical import rebuilt
-from mien.train.classical.fitted import Fitted
-from mien.train.classical.run import chosen, restore
-from mien.train.folder import RunFolder
 
 
 def reason(run: RunFolder) -> str:
@@ -31,7 +31,7 @@ def reason(run: RunFolder) -> str:
     Raises:
         TrainingError, ModelError: the run holds no pipeline, or a damaged one.
     """
-    return rebuilt.obstacle(chosen(run), restore(run))
+    return to_torch.obstacle(chosen(run), restore(run))
 
 
 def write_card(run: RunFolder, table: Table, terms: Terms | None = None) -> Fitted:

@@ -25,7 +25,7 @@ from mien.evaluate.calibration import Calibration
 
 OPSET = 18
 _PRODUCER = "mien"
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in mien.faces.images
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in mien.sources.images
 
 
 def export_network(network: nn.Module, label_sets: tuple[str, ...], size: int, channels: int) -> onnx.ModelProto:

@@ -29,13 +29,13 @@ from mien.export.figures import complete, thresholds
 from mien.export.fusion_file import fuse, fusible
 from mien.models import Model, Output
 from mien.models.card import attach, detach
+from mien.networks import build
+from mien.networks import tta as looks
+from mien.recipes import loader as recipes
+from mien.recipes.classical_schema import ClassicalRecipe
+from mien.recipes.loader import Experiment
+from mien.runs import RunFolder
 from mien.train import faces as training_faces
-from mien.train import networks
-from mien.train import recipe as recipes
-from mien.train import views as looks
-from mien.train.classical.schema import ClassicalRecipe
-from mien.train.folder import RunFolder
-from mien.train.recipe import Experiment
 from mien.train.scoring import score
 
 _PARITY_FACES = 512
@@ -49,7 +49,7 @@ class Options:
     """What kind of file a run becomes.
 
     Attributes:
-        views: ``none``, or the test-time views whose mean the file answers; see :mod:`mien.train.views`.
+        views: ``none``, or the test-time views whose mean the file answers; see :mod:`mien.networks.tta`.
         crop: pixels a side of the windows of ``ten-crop``; None takes 5/6 of the face.
         precision: ``fp32``; ``fp16`` stores the weights in half the size; ``int8`` computes in 8 bit.
         calibration_faces: training faces that 8-bit ranges are found on.
@@ -169,7 +169,7 @@ def _open(run: RunFolder, table: Table, options: Options) -> _Source:
     else:
         try:
             training |= {"best_epoch": run.load(run.best)["epoch"], "epochs": recipe.epochs}
-            network = networks.restore(run)
+            network = build.restore(run)
         except (RuntimeError, KeyError) as error:
             raise TrainingError(f"{run.best} does not fit {run.recipe}: the run is damaged, train again") from error
         reference = partial(score, network)

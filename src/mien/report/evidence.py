@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mien import models
+from mien.classical import fitted
 from mien.data import protocol
 from mien.data import table as tables
 from mien.data.clean import Outside
@@ -25,13 +26,12 @@ from mien.evaluate import predictions
 from mien.evaluate.ledger import Ledger
 from mien.evaluate.predictions import Predictions
 from mien.models import Card
+from mien.recipes import loader as recipes
+from mien.recipes.classical_schema import ClassicalRecipe
+from mien.recipes.loader import Experiment
 from mien.report.comparison import Entry
+from mien.runs import RunFolder
 from mien.train import faces
-from mien.train import recipe as recipes
-from mien.train.classical import fitted
-from mien.train.classical.schema import ClassicalRecipe
-from mien.train.folder import RunFolder
-from mien.train.recipe import Experiment
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from mien import models
+from mien.classical import fitted
 from mien.data.table import Table
 from mien.errors import DataError
 from mien.evaluate.ledger import Ledger, needed
 from mien.evaluate.metrics import Figures, measure
 from mien.evaluate.predictions import Predictions, Scorer, predict
 from mien.models import Card
-from mien.report import board_plot
-from mien.train.classical import fitted
-from mien.train.folder import RunFolder
+from mien.report import plots
+from mien.runs import RunFolder
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def plot(contenders: Sequence[Contender], names: Sequence[str], rows: Sequence[S
     """The matrix as an annotated heat map: a PNG."""
     top1 = np.array([[c.figures.top1 if c.figures else np.nan for c in row] for row in rows])
     counts = np.array([[c.figures.n if c.figures else 0 for c in row] for row in rows])
-    return board_plot.matrix(top1, counts, [f"{one.name}\n({one.data})" for one in contenders], names)
+    return plots.matrix(top1, counts, [f"{one.name}\n({one.data})" for one in contenders], names)
 
 
 def _cell(crossing: Crossing) -> str:

@@ -24,12 +24,12 @@ from mien import files
 from mien.errors import TrainingError, require
 from mien.evaluate.ledger import Ledger
 from mien.evaluate.metrics import measure
+from mien.networks.tta import NAMES
+from mien.recipes.schema import Recipe
 from mien.report import plots, sections, sheet, views
 from mien.report.evidence import Evidence
 from mien.report.sections import OutputSection
 from mien.report.spread import spread
-from mien.train.schema import Recipe
-from mien.train.views import NAMES
 
 FILE = "report.html"
 _NO_TABLE = "This needs the faces: add --data FILE."

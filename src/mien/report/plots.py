@@ -1,13 +1,12 @@
-"""The diagrams of the report as PNG: learning curves, confusion matrix, reliability, accuracy against coverage.
+"""The diagrams of the report as PNG: learning curves, confusion matrix, reliability, coverage, figures.
 
-Owns how numbers look. Colours are Okabe and Ito's, which colour-blind readers tell apart, and no meaning hangs on a
-colour alone. Draws on matplotlib's ``Figure`` and never touches pyplot, so that no global state is left. Refuses to
-measure.
+Owns how numbers look; no meaning hangs on a colour alone. Colours and figures are those of :mod:`mien.plotting`.
+Refuses to measure.
 """
 
 from __future__ import annotations
 
-import io
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +15,13 @@ from numpy.typing import NDArray
 
 from mien.errors import require
 from mien.evaluate.coverage import Coverage
-from mien.evaluate.reliability import Bin
+from mien.evaluate.metrics import Bin
+from mien.plotting import BAND, BLUE, FAINT, GREEN, INK, PURPLE, SKY, VERMILLION, literal, new_figure, plain, png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
-INK, FAINT, BAND = "#222222", "#8a8a8a", "#f1f3f5"
 _LINES = ((BLUE, "-"), (VERMILLION, "--"), (GREEN, "-."), (PURPLE, ":"))
-_DPI = 180
 #: Bins of fewer faces than this are drawn as outlines: their accuracy is mostly luck.
 _FEW = 10
 
@@ -46,7 +42,7 @@ def curves(history: Sequence[Mapping[str, float]], stages: Sequence[int], kept: 
     panels.append(("validation top-1, %", [n for n in names if n.startswith("validation_top1")]))
     panels.append(("learning rate", [n for n in names if n == "learning_rate"]))
     panels = [(title, columns) for title, columns in panels if columns]
-    figure = _figure(9.6, 2.1 * len(panels) + 0.5)
+    figure = new_figure(9.6, 2.1 * len(panels) + 0.5)
     for place, (axes, (title, columns)) in enumerate(
         zip(np.atleast_1d(figure.subplots(len(panels), 1, sharex=True)), panels, strict=True)
     ):
@@ -64,7 +60,7 @@ def curves(history: Sequence[Mapping[str, float]], stages: Sequence[int], kept: 
         axes.set_ylabel(title)
         if len(columns) > 1:
             axes.legend(framealpha=0.9, edgecolor="none", loc="lower right" if "top-1" in title else "upper right")
-        _plain(axes)
+        plain(axes)
     lowest = figure.axes[-1]
     lowest.set_xlabel("epoch")
     lowest.set_xlim(0.5, max(len(history), 2) + 0.5)
@@ -114,7 +110,7 @@ def confusion(counts: NDArray[np.integer], labels: Sequence[str], title: str) ->
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     side = 0.5 * len(labels) + 1.0
-    figure = _figure(max(side, 3.4), max(side, 3.4))
+    figure = new_figure(max(side, 3.4), max(side, 3.4))
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     middle: Any = {"ha": "center", "va": "center"}
@@ -145,7 +141,7 @@ def reliability(panels: Mapping[str, tuple[Sequence[Bin], float]], title: str) -
     Returns:
         A PNG.
     """
-    figure = _figure(2.6 * len(panels) + 0.4, 3.7)
+    figure = new_figure(2.6 * len(panels) + 0.4, 3.7)
     grid: Any = figure.subplots(2, len(panels), squeeze=False, sharex=True, sharey="row", height_ratios=(3, 1))
     for column, (name, (bins, error)) in enumerate(panels.items()):
         upper, lower = grid[0, column], grid[1, column]
@@ -167,7 +163,7 @@ def reliability(panels: Mapping[str, tuple[Sequence[Bin], float]], title: str) -
         upper.set_xlim(0, 1)
         upper.set_ylim(0, 1)
         for axes in (upper, lower):
-            _plain(axes)
+            plain(axes)
     grid[0, 0].set_ylabel("share that is right")
     grid[1, 0].set_ylabel("faces")
     handles, names = grid[0, 0].get_legend_handles_labels()
@@ -185,7 +181,7 @@ def coverage(found: Coverage, title: str) -> bytes:
     Returns:
         A PNG.
     """
-    figure = _figure(4.6, 3.2)
+    figure = new_figure(4.6, 3.2)
     axes = figure.subplots()
     shares = np.arange(1, len(found.accuracy) + 1) / len(found.accuracy)
     shown = shares >= min(0.02, shares[-1])  # the first handful of faces say little and swing wildly
@@ -202,29 +198,42 @@ def coverage(found: Coverage, title: str) -> bytes:
     axes.set_xlabel("faces answered, %")
     axes.set_ylabel("accuracy on them, %")
     axes.set_title(f"{literal(title)}\nAURC {found.aurc:.4f}")
-    _plain(axes)
+    plain(axes)
     return png(figure)
 
 
-def _figure(width: float, height: float) -> Figure:
-    figure_module = require("matplotlib.figure", "tables")
-    return figure_module.Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
+def matrix(
+    top1: NDArray[np.floating], counts: NDArray[np.integer], rows: Sequence[str], columns: Sequence[str]
+) -> bytes:
+    """A heat map of accuracies, each with its number of faces.
 
+    Args:
+        top1: (R, C), 0-1; nan where there is none.
+        counts: (R, C), faces behind each.
+        rows, columns: their names.
 
-def _plain(axes: Axes) -> None:
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    axes.grid(axis="y", color="#e3e3e3", lw=0.6)
-    axes.set_axisbelow(True)
-
-
-def literal(text: str) -> str:
-    """Text from outside as it stands: matplotlib would take what lies between dollar signs for mathematics."""
-    return text.replace("$", r"\$")
-
-
-def png(figure: Figure) -> bytes:
-    """A figure as the bytes of a PNG, the same bytes for the same figure."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    Returns:
+        A PNG.
+    """
+    longest = max(len(line) for name in rows for line in name.splitlines())
+    figure = new_figure(0.085 * longest + 1.15 * len(columns) + 2.0, 0.62 * len(rows) + 1.7)
+    axes = figure.subplots()
+    shown = axes.imshow(100 * np.ma.masked_invalid(top1), cmap="Blues", vmin=0, vmax=100, aspect="auto")
+    middle: Any = {"ha": "center", "va": "center"}
+    for (row, column), share in np.ndenumerate(top1):
+        if math.isnan(share):
+            axes.text(column, row, "–", color=FAINT, **middle)
+            continue
+        colour = "white" if share > 0.55 else INK
+        axes.text(column, row - 0.12, f"{100 * share:.1f}", color=colour, fontsize=11, **middle)
+        axes.text(column, row + 0.24, f"n = {counts[row, column]:,}", color=colour, fontsize=7.5, **middle)
+    turned: Any = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if max(map(len, columns)) > 11 else {}
+    axes.set_xticks(range(len(columns)), [literal(name) for name in columns], **turned)
+    axes.set_yticks(range(len(rows)), [literal(name) for name in rows])
+    axes.set_xlabel("tested on")
+    axes.set_ylabel("model (trained on)")
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    figure.colorbar(shown, ax=axes, label="top-1, %", pad=0.02).outline.set_visible(False)
+    return png(figure)

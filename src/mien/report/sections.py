@@ -18,17 +18,17 @@ from mien.data.table import Table
 from mien.errors import DataError, TrainingError
 from mien.evaluate.calibration import Calibration
 from mien.evaluate.coverage import Coverage, coverage
-from mien.evaluate.metrics import Figures, expected_calibration_error, measure
+from mien.evaluate.metrics import Bin, Figures, expected_calibration_error, measure, reliability
 from mien.evaluate.predictions import Scores
-from mien.evaluate.reliability import Bin, reliability
-from mien.report import heatmaps, sheet
+from mien.explain import gradcam
+from mien.networks import build
+from mien.recipes.classical_schema import ClassicalRecipe
+from mien.recipes.loader import Experiment
+from mien.recipes.schema import Recipe
+from mien.report import sheet
 from mien.report.evidence import Evidence
 from mien.report.sheet import Marked
 from mien.train import faces as training_faces
-from mien.train import networks
-from mien.train.classical.schema import ClassicalRecipe
-from mien.train.recipe import Experiment
-from mien.train.schema import Recipe
 
 #: Coverages that the table of thresholds lists.
 COVERAGES = (1.0, 0.9, 0.75, 0.5, 0.25)
@@ -231,7 +231,7 @@ class HeatSection:
     label_set: str
     faces: list[Marked]
     overlays: list[NDArray[np.uint8]]
-    maps: heatmaps.Heatmaps
+    maps: gradcam.Heatmaps
 
 
 def heat_sections(evidence: Evidence, split: str) -> list[HeatSection]:
@@ -247,15 +247,15 @@ def heat_sections(evidence: Evidence, split: str) -> list[HeatSection]:
     """
     if isinstance(evidence.recipe, ClassicalRecipe):
         raise TrainingError("A classical pipeline has no layers to ask where it looks.")
-    network, part = networks.restore(evidence.run), _part(evidence, split)
+    network, part = build.restore(evidence.run), _part(evidence, split)
     found = []
     for scores in evidence.predictions[split].scores:
         positions = _examples(scores)
         chosen = part.take(positions)
         said = scores.probabilities[positions].argmax(axis=1)
-        maps = heatmaps.explain(network, training_faces.pixels(chosen, evidence.recipe.data), scores.label_set, said)
+        maps = gradcam.explain(network, training_faces.pixels(chosen, evidence.recipe.data), scores.label_set, said)
         pixels = chosen.pictures(evidence.card.width)
-        overlays = [heatmaps.overlay(face, heat) for face, heat in zip(pixels, maps.maps, strict=True)]
+        overlays = [gradcam.overlay(face, heat) for face, heat in zip(pixels, maps.maps, strict=True)]
         found.append(HeatSection(scores.label_set, sheet.mark(scores, positions, pixels), overlays, maps))
     return found
 

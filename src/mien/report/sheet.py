@@ -1,7 +1,8 @@
 """Sheets of faces with what is true and what a model says of them: figure 6 of the ResNet50 paper (2024).
 
 Right and wrong are told apart by a sign and by the frame's line as well as by colour. The sheets show the data set's
-own pictures, so they are made on demand and belong to no repository. Owns the sheet and the seeded choice of faces.
+own pictures, so they are made on demand and belong to no repository. Owns the sheet; the choice of faces is in
+:mod:`mien.evaluate.sampling`.
 Refuses to score.
 """
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from mien.errors import require
 from mien.evaluate.predictions import Scores
-from mien.report.plots import BLUE, INK, VERMILLION, literal, png
+from mien.plotting import BLUE, INK, VERMILLION, literal, png
 
 _PER_ROW = 8
 
@@ -39,31 +40,6 @@ class Marked:
     def right(self) -> bool:
         """Whether the predicted label is the true one."""
         return self.true == self.predicted
-
-
-def choose(truth: NDArray[np.integer], count: int, seed: int) -> NDArray[np.int64]:
-    """Positions of faces, drawn so that the true labels share the sheet as evenly as they can.
-
-    Args:
-        truth: (N,) label indices; -1 is never drawn.
-        count: faces wanted; fewer come back where there are fewer with a label.
-        seed: the same seed draws the same faces.
-
-    Returns:
-        Positions, in the order of their labels.
-
-    >>> sorted(np.array([0, 0, 0, 0, 1, 2, -1])[choose(np.array([0, 0, 0, 0, 1, 2, -1]), 4, seed=0)].tolist())
-    [0, 0, 1, 2]
-    """
-    rng = np.random.default_rng(seed)
-    shuffled = rng.permutation(np.flatnonzero(truth >= 0))
-    # The rank of each face among those of its label: all firsts come before all seconds.
-    turn = np.zeros(len(shuffled), np.int64)
-    for label in np.unique(truth[shuffled]):
-        own = truth[shuffled] == label
-        turn[own] = np.arange(own.sum())
-    drawn = shuffled[np.argsort(turn, kind="stable")][:count]
-    return drawn[np.argsort(truth[drawn], kind="stable")]
 
 
 def mark(scores: Scores, positions: NDArray[np.integer], pixels: NDArray[np.uint8]) -> list[Marked]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from mien.data.protocol import FOLDED
 from mien.evaluate.metrics import measure
+from mien.recipes.loader import Experiment
 from mien.report.evidence import Evidence
-from mien.train.recipe import Experiment
 
 #: The figures whose spread is told, as attributes of ``Figures``.
 MEASURED = ("top1", "macro_f1", "balanced_accuracy", "ece")

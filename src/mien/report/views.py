@@ -23,11 +23,12 @@ from mien.evaluate.metrics import Figures, measure
 from mien.evaluate.predictions import Predictions, Scores
 from mien.evaluate.significance import McNemar, mcnemar
 from mien.models import Card
-from mien.train import faces, networks
-from mien.train.folder import RunFolder
-from mien.train.schema import Recipe
+from mien.networks import build
+from mien.networks.tta import NAMES, Views
+from mien.recipes.schema import Recipe
+from mien.runs import RunFolder
+from mien.train import faces
 from mien.train.scoring import score
-from mien.train.views import NAMES, Views
 
 SINGLE = "single"
 
@@ -105,7 +106,7 @@ def _score(
     """Let the network answer; a view that its backbone does not take is None."""
     needed(split, ledger)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = networks.restore(run)
+    network = build.restore(run)
     part = table.split(split)
     pixels = faces.pixels(part, recipe.data)
     found: dict[str, Predictions | None] = {}

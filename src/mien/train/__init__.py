@@ -1,9 +1,4 @@
-"""Recipes into trained networks: ``recipe`` says what, ``run`` does it, a run folder keeps everything.
+"""Recipes into trained networks: ``run`` is the loop, and stages, losses, augmentation and search are its parts.
 
-The only part of mien, with ``export``, that needs torch.
+Leaves a run folder (:mod:`mien.runs`); selects on validation only and writes no model file.
 """
-
-import os
-
-# timm brings Hugging Face's client, which would tell its maker what is installed; read when it is first imported.
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

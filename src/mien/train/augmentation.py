@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.train.schema import Augmentation
+from mien.recipes.schema import Augmentation
 
 # RGB to luma and the two colour axes of YIQ (NTSC 1953; FCC 47 CFR 73.682).
 _YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])

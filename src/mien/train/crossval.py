@@ -20,10 +20,10 @@ from mien.data.table import Table
 from mien.errors import RecipeError
 from mien.evaluate import metrics
 from mien.evaluate.predictions import Predictions
-from mien.train import recipe as recipes
+from mien.recipes import loader as recipes
+from mien.recipes.schema import Recipe
+from mien.runs import RunFolder
 from mien.train import run, tune
-from mien.train.folder import RunFolder
-from mien.train.schema import Recipe
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +18,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from mien.errors import TrainingError
+from mien.runs import processor
 
 
 def fabric(precision: str = "auto", accelerator: str = "auto", devices: str | int = 1, nodes: int = 1) -> Fabric:
@@ -74,12 +74,3 @@ def _precision(asked: str) -> Any:
     if torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
     return "bf16-mixed" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "32-true"
-
-
-def processor() -> str:
-    """The processor's name; Linux keeps it where ``platform`` does not look."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from mien import models
 from mien.errors import TrainingError
-from mien.train import networks, weights
-from mien.train import recipe as recipes
-from mien.train.folder import RunFolder
-from mien.train.networks import Classifier
-from mien.train.schema import Recipe
+from mien.networks import build, weights
+from mien.networks.build import Classifier
+from mien.recipes import loader as recipes
+from mien.recipes.schema import Recipe
+from mien.runs import RunFolder
 
 
 class Teachers:
@@ -99,4 +99,4 @@ def _taught(name: str) -> tuple[Classifier, Recipe, dict[str, tuple[str, ...]]]:
         )
     recipe = recipes.load_network(run.recipe)  # first: a classical run has no weights to restore
     labels = {label_set: tuple(own) for label_set, own in state["labels"].items()}
-    return networks.restore(run), recipe, labels
+    return build.restore(run), recipe, labels

@@ -19,9 +19,9 @@ from mien.data import protocol
 from mien.data.table import Table
 from mien.download import cache_folder
 from mien.errors import TrainingError
+from mien.recipes.loader import Experiment
+from mien.recipes.schema import Data, Head
 from mien.train import losses
-from mien.train.recipe import Experiment
-from mien.train.schema import Data, Head
 
 # Decoded pictures may take this share of the memory before they are mapped.
 _SHARE = 0.25

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.train.schema import Head
+from mien.recipes.schema import Head
 
 
 def chosen(heads: Sequence[Head], targets: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from mien.train.schema import Stage
+from mien.recipes.schema import Stage
 
 _Maker = Callable[[list[dict[str, Any]], Stage], Optimizer]
 

@@ -20,14 +20,16 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from mien import runs
 from mien.data.table import Table
 from mien.errors import TrainingError
-from mien.train import devices, faces, identity, networks, optimize, scoring, tensorboard, unfolding, weights
+from mien.networks import build, unfolding, weights
+from mien.recipes.schema import Recipe, Stage
+from mien.runs import RunFolder
+from mien.train import devices, faces, optimize, scoring, tensorboard
 from mien.train.augmentation import augment, mixup
 from mien.train.distillation import Teachers
-from mien.train.folder import RunFolder
 from mien.train.losses import Loss
-from mien.train.schema import Recipe, Stage
 from mien.train.step import Step
 
 _CHECKED_EVERY = 100
@@ -115,7 +117,7 @@ class _Run:
         if self.fabric.is_global_zero:
             self.folder.write_state(
                 state="finished",
-                finished=identity.now(),
+                finished=runs.now(),
                 seconds=round(sum(row["seconds"] for row in self.rows)),
                 images_per_second=round(statistics.median(row["images_per_second"] for row in self.rows), 1),
             )
@@ -124,7 +126,7 @@ class _Run:
 
     def _open(self, resume: bool) -> dict[str, Any]:
         """Look at the folder; return the checkpoint to go on from, empty for none."""
-        goes_on = identity.goes_on(self.folder, self.recipe, self.source, resume=resume)
+        goes_on = runs.goes_on(self.folder, self.recipe, self.source, resume=resume)
         self.fabric.barrier()  # every process has looked before the first one writes
         if goes_on and self.folder.last.exists():
             return self.folder.load(self.folder.last, self.device)
@@ -133,7 +135,7 @@ class _Run:
     def _build(self, checkpoint: dict[str, Any]) -> None:
         torch.manual_seed(self.recipe.seed)
         classes = {name: len(labels) for name, labels in self.labels.items()}
-        self.network = networks.build(self.recipe, classes)
+        self.network = build.build(self.recipe, classes)
         self.started = None if checkpoint else weights.start(self.network, self.recipe, self.labels)
         if self.started:
             self.say(f"starts with {self.started}")
@@ -155,14 +157,14 @@ class _Run:
             self.rows, self.best = checkpoint["history"], checkpoint["best"]
 
     def _describe(self) -> None:
-        identity.begin(
+        runs.begin(
             self.folder,
             self.recipe,
             self.source,
             self.table,
             self.labels,
             {"train": len(self.train_faces), "validation": len(self.validation_faces)},
-            parameters=networks.parameters(self.network),
+            parameters=build.parameters(self.network),
             weights=self.started.to_dict() if self.started else None,
             environment=devices.environment(self.fabric),
         )

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from mien.networks.tta import Views
+from mien.recipes.schema import Head
 from mien.train.faces import Faces
-from mien.train.schema import Head
-from mien.train.views import Views
 
 # Faces at once. On a CPU the C library asks the system for the memory of each larger layer anew, which takes as long
 # as the arithmetic.

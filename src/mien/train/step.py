@@ -15,9 +15,9 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mien.recipes.schema import Stage
 from mien.train.distillation import Teachers
 from mien.train.losses import Loss
-from mien.train.schema import Stage
 
 
 @dataclass(frozen=True)

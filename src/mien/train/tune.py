@@ -17,10 +17,10 @@ import yaml
 
 from mien.data.table import Table
 from mien.errors import RecipeError
-from mien.train import recipe as recipes
+from mien.recipes import loader as recipes
+from mien.recipes.schema import Recipe
+from mien.runs import RunFolder
 from mien.train import run
-from mien.train.folder import RunFolder
-from mien.train.schema import Recipe
 
 
 @dataclass(frozen=True)

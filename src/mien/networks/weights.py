@@ -1,0 +1,311 @@
+"""What a network starts from: weights of the hub, of a local file, of an earlier run, of a model file.
+
+Owns reading them and fitting them to a backbone. What was not loaded is always listed, and a file whose weights do
+not fit the backbone is an error: a training that silently starts from scratch looks like one that did not work.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mien import models
+from mien.download import cache_folder, is_offline
+from mien.errors import TrainingError, require
+from mien.networks import build, unfolding
+from mien.networks.build import Classifier, stem_name
+from mien.networks.residual import added_blocks, deepened
+from mien.recipes import loader as recipes
+from mien.recipes.network_schema import Backbone, Residual, Weights
+from mien.recipes.schema import Recipe
+from mien.runs import RunFolder
+
+_LISTED = 6
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a network started from.
+
+    Attributes:
+        source: where the weights came from.
+        loaded: how many of the network's tensors they filled.
+        new: names of the network's tensors that start untrained.
+        unused: names in the source that the network has no place for.
+        batch_norm_folded: its batch norm has to be measured anew before it can train; see
+            :func:`mien.networks.unfolding.restore_batch_norm`.
+    """
+
+    source: str
+    loaded: int
+    new: tuple[str, ...]
+    unused: tuple[str, ...]
+    batch_norm_folded: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``run.json``."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        new, unused = _shortened(self.new), _shortened(self.unused)
+        return f"{self.loaded} tensors from {self.source}; untrained: {new}; not used of it: {unused}"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What weights of a file expect of their input, as its metadata says under ``mien``.
+
+    Attributes:
+        mean, std: per channel in the file's order, of pixels in 0-1.
+        order: of the channels, ``rgb`` or ``bgr``.
+        batch_norm: ``folded``: its running statistics are not those of the input at hand, and are measured anew.
+        lineage: what the weights were trained on, and under which terms; goes into the card.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    order: str = "rgb"
+    batch_norm: str = "measured"
+    lineage: str = ""
+
+
+def start(network: Classifier, recipe: Recipe, labels: Mapping[str, tuple[str, ...]]) -> Loaded | None:
+    """Fill a network with the weights that its recipe starts from.
+
+    Args:
+        network: built by the recipe; changed in place.
+        recipe: says which weights; None leaves the network as it is.
+        labels: label set to labels, of the data at hand: a head is taken over only where they are the same.
+
+    Returns:
+        What was loaded and what was not; None where the recipe starts from scratch.
+
+    Raises:
+        TrainingError: the weights cannot be had or read, or do not fit the backbone.
+        ModelError: there is no such model file.
+    """
+    spec = recipe.network.weights
+    if spec is None:
+        return None
+    source, state, expected = _read(spec, labels, network, recipe.seed)
+    added: set[str] = set()
+    if spec.run is not None and isinstance(recipe.network, Residual):
+        state, added = _deepened(state, RunFolder(spec.run), recipe.network)
+    if spec.run is None and spec.model is None and isinstance(recipe.network, Backbone):
+        state = _renamed(state, network.backbone)
+    stem = f"backbone.{stem_name(network.backbone)}.weight"
+    if expected is not None:
+        _adapt_input(state, stem, network, expected)
+    small = isinstance(recipe.network, Backbone) and recipe.network.stem == "small"
+    target = network.state_dict()
+    if stem in state and not (small and state[stem].shape[2:] != target[stem].shape[2:]):
+        state[stem] = fold_channels(state[stem], target[stem].shape[1])
+    fitting = {name: value for name, value in state.items() if name in target and value.shape == target[name].shape}
+    # How many batches were averaged is bookkeeping that older files lack.
+    new = tuple(name for name in target if name not in fitting and not name.endswith("num_batches_tracked"))
+    replaced = {stem} if small else set()
+    must = [name for name in new if name.startswith("backbone.") and name not in replaced]
+    misfits = [name for name in must if name.split(".")[1] not in added]
+    if misfits:
+        raise TrainingError(
+            f"{source} does not fit the backbone: {len(misfits)} of its {_count(target)} tensors would stay untrained"
+            f" ({_shortened(misfits)}); the file has {_shortened(tuple(state))}. Name the network it was trained with"
+        )
+    network.load_state_dict(fitting, strict=False)
+    unused = tuple(name.removeprefix("backbone.") for name in state if name not in fitting)
+    folded = spec.model is not None or (expected is not None and expected.batch_norm == "folded")
+    return Loaded(source, len(fitting), new, unused, folded)
+
+
+def of_model(name: str) -> tuple[Classifier, Recipe, dict[str, tuple[str, ...]]]:
+    """The network of a model file in evaluation mode, its recipe, and label set to labels of its heads.
+
+    What is in the file besides the weights is left out: calibration, further views, the rounding of activations.
+
+    Args:
+        name: of an installed model, or the path of a model file.
+
+    Raises:
+        TrainingError: it holds no network, several, or another than its recipe builds.
+        ModelError: there is no such model, or its file is damaged.
+    """
+    card = models.read_card(name)
+    unfolding.check_single(name, card)
+    recipe = recipes.parse(json.dumps(dict(card.recipe)), f"the recipe in {name}")
+    if not isinstance(recipe, Recipe):
+        raise TrainingError(f"{name} is a classical pipeline, and this needs a network")
+    labels = {output.label_set: output.labels for output in card.heads.values()}
+    network = build.build(recipe, {label_set: len(own) for label_set, own in labels.items()})
+    itself = recipe.network.model_copy(update={"weights": Weights(model=name)})
+    start(network, recipe.model_copy(update={"network": itself}), labels)
+    return network.eval(), recipe, labels
+
+
+def fold_channels(weight: Tensor, channels: int) -> Tensor:
+    """A first convolution for another number of channels that answers alike to grey pictures.
+
+    Args:
+        weight: float (O, I, h, w).
+        channels: wanted, 1 or 3.
+
+    Returns:
+        float (O, channels, h, w): RGB kernels summed for grey, a grey kernel shared out for RGB; else unchanged.
+    """
+    if channels == 1 and weight.shape[1] == 3:
+        return weight.sum(dim=1, keepdim=True)
+    if channels == 3 and weight.shape[1] == 1:
+        return weight.expand(-1, 3, -1, -1) / 3
+    return weight
+
+
+def _count(target: Mapping[str, Tensor]) -> int:
+    return sum(name.startswith("backbone.") and not name.endswith("num_batches_tracked") for name in target)
+
+
+def _shortened(names: tuple[str, ...] | list[str]) -> str:
+    rest = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return (", ".join(names[:_LISTED]) + rest) or "none"
+
+
+def _read(
+    spec: Weights, labels: Mapping[str, tuple[str, ...]], network: Classifier, seed: int
+) -> tuple[str, dict[str, Tensor], Expected | None]:
+    """Where the weights come from, tensors by the network's own names, and what the file says that they expect."""
+    if spec.hub:
+        return f"{spec.hub} (hub)", _backbone_names(_from_hub(spec.hub)), None
+    if spec.file:
+        return spec.file, _backbone_names(_from_file(Path(spec.file))), _expected(Path(spec.file))
+    if spec.run:
+        return f"run {spec.run}", _from_run(RunFolder(spec.run), labels), None
+    assert spec.model is not None
+    state, theirs = unfolding.read(spec.model, network, seed)
+    return f"model {spec.model}", _without_other_heads(state, theirs, labels), None
+
+
+def _expected(path: Path) -> Expected | None:
+    """What a weights file says under ``mien`` in its metadata; None where it says nothing."""
+    if path.suffix != ".safetensors":
+        return None
+    with require("safetensors", "train").safe_open(path, framework="pt") as opened:
+        text = (opened.metadata() or {}).get("mien")
+    if text is None:
+        return None
+    try:
+        return Expected(**json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise TrainingError(f"{path} says of its input what cannot be read: {error}") from error
+
+
+@torch.no_grad()
+def _adapt_input(state: dict[str, Tensor], stem: str, network: Classifier, expected: Expected) -> None:
+    """Fold another normalization and channel order into the first convolution and what follows it.
+
+    Exact except at edges that are padded with zeros, where zero stands for another gray.
+    """
+    weight = state[stem].float()
+    weight = weight.flip(1) if expected.order == "bgr" else weight
+    mean, std = (torch.tensor(list(numbers)).view(1, -1, 1, 1) for numbers in (expected.mean, expected.std))
+    mean, std = (t.flip(1) if expected.order == "bgr" else t for t in (mean, std))
+    shift = (weight * (network.mean.cpu() - mean) / std).sum(dim=(1, 2, 3))
+    state[stem] = weight * network.deviation.cpu() / std
+    place = stem.removesuffix(".weight")
+    norm = unfolding.norms_after_convolutions(network).get(place)
+    if norm is not None:
+        state[f"{norm[0]}.running_mean"] = state[f"{norm[0]}.running_mean"].float() - shift
+    else:
+        state[f"{place}.bias"] = state.get(f"{place}.bias", torch.zeros_like(shift)).float() + shift
+
+
+def _backbone_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"backbone.{name}": value for name, value in state.items()}
+
+
+def _from_hub(name: str) -> dict[str, Tensor]:
+    timm = require("timm", "train")
+    local = cache_folder() / "weights" / f"{name}.safetensors"
+    if local.exists():
+        return _from_file(local)
+    config = timm.models.get_pretrained_cfg(name) if timm.models.is_model_pretrained(name) else None
+    if config is None or not config.hf_hub_id:
+        known = timm.list_models(f"{name.partition('.')[0]}*", pretrained=True)[:8]
+        raise TrainingError(f"the hub has no weights {name!r}; it has {', '.join(known) or 'none of that name'}")
+    address = f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
+    if is_offline():
+        raise TrainingError(f"MIEN_OFFLINE forbids fetching {name}: download {address} and put it at {local}")
+    log = logging.getLogger("huggingface_hub")
+    level = log.level
+    log.setLevel(logging.ERROR)  # it announces each of its retries
+    try:
+        return timm.models.load_state_dict_from_hf(config.hf_hub_id)
+    except Exception as error:  # the hub's client raises many types of its own
+        raise TrainingError(
+            f"cannot fetch {name} from the hub ({type(error).__name__}); download {address} and put it at {local}"
+        ) from error
+    finally:
+        log.setLevel(level)
+
+
+def _from_file(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            content: Any = require("safetensors.torch", "train").load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise TrainingError(f"the weights file {path} does not exist") from error
+    except Exception as error:  # torch and safetensors raise many types of their own
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise TrainingError(f"{path} is not a readable weights file: {reason}") from error
+    for key in ("state_dict", "model", "network"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise TrainingError(f"{path} holds no table of weights by name")
+    return {name.removeprefix("module."): value for name, value in content.items()}
+
+
+def _renamed(state: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:
+    """The names that timm's network expects, by timm's own filter for files of other origin."""
+    module = sys.modules[type(backbone).__module__]
+    rename = getattr(module, "checkpoint_filter_fn", None) or getattr(module, "_filter_fn", None)
+    if rename is None:
+        return state
+    bare = {name.removeprefix("backbone."): value for name, value in state.items()}
+    try:
+        return _backbone_names(rename(bare, backbone))
+    except TypeError:
+        return _backbone_names(rename(bare))
+
+
+def _from_run(run: RunFolder, labels: Mapping[str, tuple[str, ...]]) -> dict[str, Tensor]:
+    state = run.load(run.best, missing=f"{run.path} holds no trained weights")["network"]
+    theirs = {name: tuple(names) for name, names in run.read_state()["labels"].items()}
+    return _without_other_heads(state, theirs, labels)
+
+
+def _without_other_heads(
+    state: Mapping[str, Tensor], theirs: Mapping[str, tuple[str, ...]], ours: Mapping[str, tuple[str, ...]]
+) -> dict[str, Tensor]:
+    """Heads only where the labels are the same in the same order; else they would be learned names for others."""
+    kept = {name for name in ours if theirs.get(name) == ours[name]}
+    return {name: value for name, value in state.items() if not name.startswith("heads.") or name.split(".")[1] in kept}
+
+
+def _deepened(state: dict[str, Tensor], run: RunFolder, deep: Residual) -> tuple[dict[str, Tensor], set[str]]:
+    """The run's weights by the names of a network with more blocks a stage, and the names of those blocks."""
+    shallow = recipes.load_network(run.recipe).network
+    if not isinstance(shallow, Residual) or len(shallow.depths) != len(deep.depths):
+        return state, set()
+    if any(theirs > ours for theirs, ours in zip(shallow.depths, deep.depths, strict=True)):
+        return state, set()
+    backbone = {name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")}
+    rest = {name: value for name, value in state.items() if not name.startswith("backbone.")}
+    return rest | _backbone_names(deepened(backbone, shallow, deep)), added_blocks(shallow, deep)

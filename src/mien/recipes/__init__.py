@@ -1,0 +1,4 @@
+"""The whole experiment as YAML: what a recipe may say, how it is read and written, the shipped recipes.
+
+Never imports torch, so that a recipe can be checked anywhere; ``networks`` and ``train`` do what it says.
+"""

@@ -1,0 +1,199 @@
+"""Recipes as files: reading with all faults at once, overriding single values, writing with all defaults.
+
+Owns YAML and messages; :mod:`mien.recipes.schema` owns what a recipe for a network may say, and
+:mod:`mien.recipes.classical_schema` one of ``kind: classical``. Refuses to import torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from mien.errors import RecipeError
+from mien.recipes.classical_schema import KINDS, ClassicalRecipe, Pca
+from mien.recipes.network_schema import Attentional, Backbone, Residual, Separable, Vgg, Weights
+from mien.recipes.schema import Augmentation, Data, Distillation, Head, Recipe, Stage
+
+_PARTS: dict[str, type[BaseModel]] = {
+    "data": Data,
+    "residual": Residual,
+    "vgg": Vgg,
+    "separable": Separable,
+    "attentional": Attentional,
+    "backbone": Backbone,
+    "weights": Weights,
+    "distillation": Distillation,
+    "heads": Head,
+    "stages": Stage,
+    "augmentation": Augmentation,
+}
+# What pydantic puts into the place of a fault for the kind of a network, and no file says.
+_NETWORKS = {"residual", "vgg", "separable", "attentional", "backbone"}
+
+
+_CLASSICAL_PARTS: dict[str, type[BaseModel]] = {"data": Data, "reduce": Pca, **KINDS}
+#: A recipe of either kind.
+Experiment = Recipe | ClassicalRecipe
+
+
+def names() -> list[str]:
+    """The shipped recipes, found by listing their folder."""
+    folder = resources.files("mien.recipes")
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def read(name_or_path: str | Path) -> tuple[str, str]:
+    """The text of a shipped recipe or of a YAML file, and what to call it in messages.
+
+    Raises:
+        RecipeError: there is no such recipe.
+    """
+    path = Path(name_or_path)
+    if path.suffix in {".yaml", ".yml"}:
+        try:
+            return path.read_text(encoding="utf-8"), str(path)
+        except FileNotFoundError as error:
+            raise RecipeError(f"{path} does not exist") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{path} cannot be read: {error}") from error
+    if str(name_or_path) not in names():
+        near = get_close_matches(str(name_or_path), names(), n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; shipped: {', '.join(names())}, or give a .yaml file"
+        raise RecipeError(f"no recipe {str(name_or_path)!r}{hint}")
+    text = (resources.files("mien.recipes") / f"{name_or_path}.yaml").read_text(encoding="utf-8")
+    return text, f"recipe {name_or_path}"
+
+
+def load(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Experiment:
+    """Load a shipped recipe of either kind by name, or one from a YAML file, and change values of it.
+
+    Args:
+        name_or_path: a name from :func:`names`, or a path that ends in ``.yaml``.
+        overrides: ``path=value`` each, as :func:`override` takes them.
+
+    Raises:
+        RecipeError: there is no such recipe, or it has faults, all of which the message lists.
+    """
+    text, where = read(name_or_path)
+    return parse(text, where, overrides)
+
+
+def load_network(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+    """Load a recipe as :func:`load` does, which has to be one for a network.
+
+    Raises:
+        RecipeError: there is no such recipe, it has faults, or it is of ``kind: classical``.
+    """
+    loaded = load(name_or_path, overrides)
+    if isinstance(loaded, ClassicalRecipe):
+        raise RecipeError(f"{name_or_path} is a classical pipeline, and this needs a network's recipe or run")
+    return loaded
+
+
+def parse(text: str, where: str = "recipe", overrides: Iterable[str] = ()) -> Experiment:
+    """Check the text of a recipe; ``kind: classical`` in it says which kind, and its absence a network.
+
+    Raises:
+        RecipeError: with every fault of the text.
+    """
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{where} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise RecipeError(f"{where} must be a mapping with name, description, heads and stages")
+    for change in overrides:
+        override(document, change)
+    kind = document.get("kind")
+    if kind not in (None, "classical"):
+        raise RecipeError(f"{where}: kind must be classical, or be left out for a network, not {kind!r}")
+    root = ClassicalRecipe if kind else Recipe
+    try:
+        return root.model_validate(document)
+    except ValidationError as error:
+        # A list of faulty parts is not too short as well, whatever pydantic says.
+        faults = [fault for fault in error.errors() if fault["type"] != "too_short" or not fault["input"]]
+        raise RecipeError(
+            f"{where} has {len(faults)} fault(s): {'; '.join(_describe(f, root) for f in faults)}"
+        ) from error
+
+
+def override(document: dict[str, Any], change: str) -> None:
+    """Change one value of a recipe's document in place.
+
+    Args:
+        document: as YAML gives it.
+        change: ``path=value``: keys and list positions joined by dots, ``*`` for every position of a list, and a
+            value in YAML, as in ``stages.*.augmentation={}`` or ``network.weights.run=runs/other``.
+
+    Raises:
+        RecipeError: it is no ``path=value``, or the path leads nowhere.
+
+    >>> recipe = {"stages": [{"epochs": 3}, {"epochs": 5}]}
+    >>> override(recipe, "stages.*.epochs=1")
+    >>> recipe
+    {'stages': [{'epochs': 1}, {'epochs': 1}]}
+    """
+    path, equals, text = change.partition("=")
+    if not equals or not path:
+        raise RecipeError(f"cannot set {change!r}: write path=value, as in stages.0.epochs=5")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"cannot set {path}: {text!r} is not YAML") from error
+    *parents, last = path.split(".")
+    holders: list[Any] = [document]
+    for key in parents:
+        holders = [inner for holder in holders for inner in _children(holder, key, change)]
+    for holder in holders:
+        if isinstance(holder, dict):
+            holder[last] = value
+        else:
+            for position in _positions(holder, last, change):
+                holder[position] = value
+
+
+def _children(holder: Any, key: str, change: str) -> list[Any]:
+    if not isinstance(holder, dict):
+        return [holder[position] for position in _positions(holder, key, change)]
+    if not isinstance(holder.get(key), dict | list):
+        holder[key] = {}
+    return [holder[key]]
+
+
+def _positions(holder: Any, key: str, change: str) -> list[int]:
+    if isinstance(holder, list) and key == "*":
+        return list(range(len(holder)))
+    if isinstance(holder, list) and key.isdecimal() and int(key) < len(holder):
+        return [int(key)]
+    held = f"a list of {len(holder)}, counted from 0" if isinstance(holder, list) else "no list and no mapping"
+    raise RecipeError(f"cannot set {change!r}: there is no {key!r} in {held}")
+
+
+def dump(recipe: Experiment) -> str:
+    """The recipe with every default written out, as YAML."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
+
+
+def _describe(fault: Any, root: type[BaseModel]) -> str:
+    kinds = _NETWORKS if root is Recipe else KINDS.keys()
+    path = ".".join(str(part) for part in fault["loc"] if part not in kinds) or "recipe"
+    if fault["type"] != "extra_forbidden":
+        return f"{path}: {fault['msg'].removeprefix('Value error, ')}"
+    valid = _keys(fault["loc"][:-1], root)
+    near = get_close_matches(str(fault["loc"][-1]), valid, n=1)
+    return f"{path}: unknown key; " + (f"did you mean {near[0]}?" if near else f"valid: {', '.join(valid)}")
+
+
+def _keys(location: tuple[Any, ...], root: type[BaseModel]) -> list[str]:
+    """Field names of the part of the schema that a location leads to."""
+    part, parts = root, _PARTS if root is Recipe else _CLASSICAL_PARTS
+    for key in location:
+        part = parts.get(key, part) if isinstance(key, str) else part
+    return list(part.model_fields)

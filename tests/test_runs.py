@@ -1,0 +1,35 @@
+"""What a run folder says it holds, and who may go on there; no training."""
+
+import pytest
+
+from mien import runs
+from mien.errors import TrainingError
+from mien.recipes import loader
+from mien.runs import RunFolder
+from mien.train import faces
+
+NETWORK = "{name: same, description: for tests, heads: [{label_set: fer2013}], stages: [{epochs: 1, learning_rate: 1}]}"
+CLASSICAL = """
+{kind: classical, name: same, description: for tests, label_set: fer2013, features: {kind: pixels},
+ classifier: {kind: logistic}}
+"""
+
+
+@pytest.mark.parametrize(("ours", "other"), [(NETWORK, CLASSICAL), (CLASSICAL, NETWORK)])
+def test_a_run_goes_on_for_its_own_recipe_and_data_alone(patterns, tmp_path, ours, other):
+    folder, spec = RunFolder(tmp_path / "run"), loader.parse(ours)
+    assert not runs.goes_on(folder, spec, patterns, resume=True)
+    labels = faces.labels(patterns, spec)
+    runs.begin(folder, spec, patterns, patterns, labels, {"train": 5}, parameters=7)
+    assert runs.goes_on(folder, spec, patterns, resume=True)
+    state = folder.read_state()
+    assert (state["state"], state["data"], state["faces"]) == ("running", patterns.fingerprint, {"train": 5})
+    assert state["parameters"] == 7
+    assert state["labels"] == {"fer2013": list(labels["fer2013"])}
+    with pytest.raises(TrainingError, match="already holds a run"):
+        runs.goes_on(folder, spec, patterns, resume=False)
+    with pytest.raises(TrainingError, match="another recipe"):
+        runs.goes_on(folder, loader.parse(other), patterns, resume=True)
+    folder.write_state(data="0" * 64)
+    with pytest.raises(TrainingError, match="other data"):
+        runs.goes_on(folder, spec, patterns, resume=True)
