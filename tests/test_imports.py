@@ -16,6 +16,8 @@ HEAVY = (
     "scipy",
     "pandas",
     "pydantic",
+    "httpx2",
+    "httpcore2",
 )
 
 

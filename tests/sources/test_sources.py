@@ -205,6 +205,7 @@ def test_a_stream_of_a_private_network_must_be_allowed(scheme):
     told = error_of(f"{scheme}://me:s3cret@127.0.0.1:1/live")
     assert told.startswith(f"{scheme}://127.0.0.1:1/live: leads to 127.0.0.1, which is not a public address")
     assert "names no host" in error_of(f"{scheme}:///live")
+    assert "unknown host" in error_of(f"{scheme}://a..b/live", Reading(private=True))
 
 
 def test_offline_means_streams_too(monkeypatch):

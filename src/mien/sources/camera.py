@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import SourceError
-from mien.sources.connection import check_online, look_up
+from mien.sources.addresses import check_online, look_up
 from mien.sources.interlaced import is_same
 from mien.sources.shot import Shot
 from mien.sources.video import open_capture, to_rgb, told_ffmpeg, without_password

@@ -28,16 +28,20 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from mien.errors import MienError, PictureError, SourceError
-from mien.sources import archive, http, images, motion_jpeg, video
+from mien.sources import archive, images, video
 from mien.sources import camera as live
+from mien.sources.addresses import is_address
 from mien.sources.images import Color, Picture
 from mien.sources.shot import Shot
+
+if TYPE_CHECKING:
+    from mien.sources.http import Reply
 
 #: What :func:`shots` takes: one source, or any iterable of them, arrays and pictures among them.
 Source: TypeAlias = "Picture | Iterable[Picture]"
@@ -137,7 +141,7 @@ def _of_word(word: str, reading: Reading) -> Iterator[Shot]:
         yield from _limited(live.read_camera(int(camera[1])), reading)
     elif live.is_stream(word):
         yield from _limited(live.read_stream(word, private=reading.private), reading)
-    elif http.is_address(word):
+    elif is_address(word):
         yield from _of_address(word, reading)
     elif not word:
         raise PictureError("a source without a name: '' is no file")
@@ -188,6 +192,8 @@ def _matches(pattern: Path) -> list[Path]:
 
 
 def _of_address(address: str, reading: Reading) -> Iterator[Shot]:
+    from mien.sources import http  # what speaks HTTP is loaded where an address is read
+
     with http.open_address(address, private=reading.private) as reply:
         name = video.without_password(address)  # with its query, which may be all that tells two pictures apart
         if reply.content_type == "multipart/x-mixed-replace":
@@ -202,7 +208,9 @@ def _of_address(address: str, reading: Reading) -> Iterator[Shot]:
             yield _picture(name, http.read_picture(reply), None)
 
 
-def _motion_jpeg(reply: http.Reply, name: str) -> Iterator[Shot]:
+def _motion_jpeg(reply: Reply, name: str) -> Iterator[Shot]:
+    from mien.sources import motion_jpeg
+
     began = time.monotonic()
     for index, part in enumerate(motion_jpeg.parts(reply)):
         at = time.monotonic() - began
