@@ -498,7 +498,7 @@ def test_a_video_replaces_the_file_only_when_it_is_whole(server, tmp_path):
 
 def test_a_file_that_cannot_be_written_is_named(server, tmp_path):
     message = fails(server.at("/a", ok()), read=lambda reply: save_video(reply, tmp_path / "none" / "a.mp4"))
-    assert message == f"{tmp_path}/none/a.mp4: cannot be written: No such file or directory"
+    assert message == f"cannot write {tmp_path}/none/a.mp4: the folder {tmp_path}/none does not exist"
 
 
 def test_a_picture_is_fetched_within_its_bounds(server, monkeypatch):
