@@ -25,6 +25,7 @@ from mien.networks.tta import Views
 from mien.recipes import loader
 from mien.runs import RunFolder
 from mien.train import scoring
+from support.kept_looks import LOOK
 from support.tiny_recipe import SPEC
 
 
@@ -92,7 +93,7 @@ def test_other_tools_read_the_file(model):
 def test_recording_figures_leaves_the_graph_as_it_is(model, patterns, tmp_path):
     copy = tmp_path / "copy.onnx"
     copy.write_bytes(model.path.read_bytes())
-    scored = predictions.predict(model, patterns, "test")
+    scored = predictions.predict(model, patterns, "test", ledger=LOOK)
     package.record_metrics(copy, scored)
     graph_before, graph_after = detach(model.path.read_bytes())[0], detach(copy.read_bytes())[0]
     assert graph_before == graph_after

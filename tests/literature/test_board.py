@@ -20,6 +20,7 @@ from mien.recipes import commands
 from mien.recipes import loader as recipes
 from mien.report import plots
 from mien.runs import RunFolder
+from support.kept_looks import LOOK
 
 ROW = {
     "number": 1,
@@ -148,7 +149,7 @@ def test_a_run_fills_its_cell_and_the_test_split_is_never_scored(board_runs, tmp
 def test_test_answers_count_only_if_they_are_this_models(board_runs, tmp_path, patterns):
     run = board_runs / "tested"
     shutil.copytree(board_runs / "whole", run)
-    answers = predictions.predict(board_cell.fitted.load(RunFolder(run)), patterns, "test")
+    answers = predictions.predict(board_cell.fitted.load(RunFolder(run)), patterns, "test", ledger=LOOK)
     predictions.write(answers, run / "predictions" / "test.parquet")
     assert filled(board_runs, tmp_path, patterns, {"run": "tested"})["tested"].test.n == 35
     other = predictions.Predictions("test", dict(answers.provenance) | {"graph_sha256": "0"}, answers.scores)

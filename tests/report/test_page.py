@@ -45,7 +45,7 @@ def found(tiny_runs, patterns):
 @pytest.fixture(scope="module")
 def written(found, tmp_path_factory):
     out = tmp_path_factory.mktemp("page")
-    return page.write(page.Request(found[0], out, siblings=found))
+    return page.write(page.Request(found[0], out, siblings=found, ledger=LOOK))
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,8 @@ def report(
     console = Console(stderr=True)
     splits = ("validation", "test") if test else ("validation",)
     targets = _targets(runs, out)
-    look = ledger_for("test", ledger, why).about("report") if ledger or why else None  # stored answers need none
+    look = ledger_for("test", ledger, why) if ledger or why else None  # stored answers need none
+    look = look.about("report") if look else None
     check_free(*(target / page.FILE for target in targets), overwrite=overwrite, option="-o")
     table = evidence.read_table(data)
     found: list[Evidence] = []
