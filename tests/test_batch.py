@@ -120,3 +120,9 @@ def test_a_cluster_that_is_not_there_is_said(pictures, tmp_path):
     with pytest.raises(MienError, match="Ray cannot be started at"):
         finish(batch.list_sources([str(pictures)]), tmp_path / "job", batch.Job(), address="127.0.0.1:1")
     assert json.loads((tmp_path / "job" / "job.json").read_text())["sources"] == 12
+
+
+def test_a_worker_searches_as_the_job_says():
+    recognizers = {search: batch._alone(batch.Job(detector="none", search=search)) for search in ("auto", "quick")}
+    assert recognizers["auto"]._longest(moving=False) is None
+    assert recognizers["quick"]._longest(moving=False) == 800

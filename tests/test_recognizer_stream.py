@@ -8,7 +8,7 @@ import pytest
 
 from mien import recognizer as recognition
 from mien.detection.base import Detection
-from mien.errors import MienError, ModelError, PictureError, SourceError
+from mien.errors import DetectorError, MienError, ModelError, PictureError, SourceError
 from mien.recognizer import Following, Recognizer
 from mien.results import UNSURE, Box
 from mien.sources.shot import Shot
@@ -266,6 +266,38 @@ class Given:
 
     def detect(self, picture, *, longest=800):
         return [self.detection]
+
+
+class Sizes(Patches):
+    """Keeps the size at which each picture is searched."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def detect(self, picture, *, longest=None):
+        self.sizes.append(longest)
+        return super().detect(picture)
+
+
+@pytest.mark.parametrize(
+    ("search", "picture", "frame"), [("auto", None, 800), ("full", None, None), ("quick", 800, 800)]
+)
+@pytest.mark.parametrize("track", [True, False])
+def test_pictures_are_searched_in_full_and_videos_quickly(search, picture, frame, track):
+    recognizer = made(search=search)
+    recognizer.detector = Sizes()
+    frames_of(recognizer, [still("a.jpg", 1)])
+    recognizer.predict(draw({1: (10, 30)}), color="rgb")
+    assert recognizer.detector.sizes == [picture, picture]
+    recognizer.detector = Sizes()
+    frames_of(recognizer, clip("c.mp4", 1), track=track)
+    assert recognizer.detector.sizes == [frame]
+
+
+def test_an_unknown_search_is_answered_with_the_known_ones():
+    with pytest.raises(DetectorError, match="'thorough', only auto, full, quick"):
+        made(search="thorough")
 
 
 @pytest.mark.parametrize("degrees", [-40, -12, 25, 90])

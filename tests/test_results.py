@@ -99,6 +99,15 @@ def test_below_the_threshold_the_answer_is_unsure():
     assert Face(Box(0, 0, 1, 1), None, {"p": scores}).smoothed_expression is None
 
 
+def test_a_face_of_few_pixels_is_unsure_however_sure_the_model_is():
+    scores = {"happy": 0.9, "sad": 0.1}
+    for size, answer in ((5.9, "unsure"), (16.9, "unsure"), (17.0, "happy"), (200.0, "happy")):
+        face = Face(Box(0, 0, size, size), None, {"p": scores}, quality=Quality(size, 1.0, None, None, 0.1))
+        assert face.expression == answer
+        smoothed = dataclasses.replace(face, smoothed=scores)
+        assert (smoothed.smoothed_expression, smoothed.steadiest) == (answer, (answer, 0.9))
+
+
 def test_overlap_is_symmetric_and_zero_where_boxes_only_touch():
     one, other = Box(0, 0, 10, 10), Box(5, 0, 10, 20)
     assert one.overlap(other) == other.overlap(one) == pytest.approx(50 / 250)

@@ -41,7 +41,7 @@ class Job:
 
     Attributes:
         model: an installed model or the path of a file, which every worker must see; None: the default.
-        detector, align, min_size, error_rate, prior: as :class:`mien.Recognizer` takes them.
+        detector, align, min_size, error_rate, prior, search: as :class:`mien.Recognizer` takes them.
         every: of videos, take only each so many-th frame.
         smooth: seconds that probabilities are averaged over in videos.
         shard: sources in a shard; a video or an archive counts as one.
@@ -56,6 +56,7 @@ class Job:
     smooth: float = 0.4
     shard: int = 500
     prior: str | None = None
+    search: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,7 @@ def _alone(job: Job) -> Recognizer:
         min_size=job.min_size,
         error_rate=job.error_rate,
         prior=job.prior,
+        search=job.search,
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.detection import quality
-from mien.detection.base import Detection
+from mien.detection.base import LONGEST, Detection
 from mien.detection.detectors import build
 from mien.detection.framing import Framing, crop
 from mien.errors import DetectorError, ModelError, PictureError
@@ -33,6 +33,9 @@ from mien.tracking.smoothing import Smoother
 # Frames whose faces are scored together: enough that the model works in batches, few enough that rows come soon and
 # that large pictures, which wait with their pixels, do not fill the memory.
 _TOGETHER, _TOGETHER_PIXELS = 8, 2**24
+
+#: How thoroughly a picture can be searched for faces.
+SEARCHES = ("auto", "full", "quick")
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,12 @@ class Recognizer:
         detector: "yunet", "haar" (Viola-Jones), "none" (the whole picture is one face), "mediapipe" or "mtcnn", which
             need more installed (docs/faces.md), or "auto": YuNet, whose file is downloaded at first use, or else
             Viola-Jones.
-        threads: processor threads that score the faces of one picture; None: all cores.
+        threads: processor threads that find and score the faces of one picture; None: all cores.
         align: turn faces upright by the line through their eyes before they are scored, where the detector sees eyes.
         min_size: faces smaller than this many pixels a side are left out.
+        search: "full" looks at a picture in several sizes, so that faces of any size are found; "quick" looks once, at
+            800 px, and misses small faces of large pictures; "auto" is full for pictures and quick for the frames of
+            videos and cameras. Only YuNet tells them apart.
         provider: what computes: "cpu", or "cuda", "coreml", "directml", "openvino" where ONNX Runtime has them.
         prior: how often each expression is expected where the pictures come from: "natural", "balanced", a JSON file or
             a mapping of label to share (``mien.models.prior``); the first output's probabilities are carried there
@@ -87,7 +93,7 @@ class Recognizer:
     Raises:
         ModelError: there is no such model, it is damaged, was not framed for this detector, does not know how sure
             it must be for this error rate, or does not say which prior its probabilities have; there is no such prior.
-        DetectorError: there is no such detector, or this OpenCV cannot run it.
+        DetectorError: there is no such detector, or search, or what runs the detector cannot load it.
         DownloadError: "yunet" or "mediapipe" was asked for by name and its file cannot be had.
         MissingExtraError: "mediapipe" or "mtcnn" was asked for and what it needs is not installed.
     """
@@ -101,6 +107,7 @@ class Recognizer:
         align: bool = False,
         min_size: float = 0.0,
         error_rate: float | None = None,
+        search: str = "auto",
         provider: str = "cpu",
         prior: Prior | None = None,
     ) -> None:
@@ -111,7 +118,10 @@ class Recognizer:
         if model is None or isinstance(model, (str, Path)):
             model = load(model, threads=threads, provider=provider)
         self.model = model
-        self.detector = build(detector)
+        if search not in SEARCHES:
+            raise DetectorError(f"no search is called {search!r}, only {', '.join(SEARCHES)}")
+        self._search = search
+        self.detector = build(detector, threads=threads)
         self.notice = self.detector.notice
         card = self.model.card
         framing = Framing.of(card.framing, self.detector.name)
@@ -177,7 +187,7 @@ class Recognizer:
                 yield from self._finish(waiting, steady)
                 size = 0
                 steady = Smoother(following.smooth) if following.smooth > 0 and following.track else None
-                clip = (shot.source, Follower(self.detector, interval=following.interval), steady)
+                clip = (shot.source, self._follower(following), steady)
             previous = -1 if shot.index is None else shot.index
             waiting.append(self._see(shot, clip[1] if clip and following.track else None))
             size += 0 if shot.pixels is None else shot.pixels.shape[0] * shot.pixels.shape[1]
@@ -185,6 +195,13 @@ class Recognizer:
                 size = 0
                 yield from self._finish(waiting, steady)
         yield from self._finish(waiting, steady)
+
+    def _longest(self, *, moving: bool) -> int | None:
+        """Pixels that a picture, or a frame of a video, is searched at; None: in all sizes."""
+        return LONGEST if self._search == "quick" or (moving and self._search == "auto") else None
+
+    def _follower(self, following: Following) -> Follower:
+        return Follower(self.detector, interval=following.interval, longest=self._longest(moving=True))
 
     def _see(self, shot: Shot, follower: Follower | None) -> _Seen:
         """Find and cut out the faces of a picture."""
@@ -194,7 +211,10 @@ class Recognizer:
         pairs: list[tuple[Detection, int | None]] = (
             [*follower.update(pixels, shot.time or 0.0)]
             if follower
-            else [(one, None) for one in self.detector.detect(pixels)]
+            else [
+                (one, None)
+                for one in self.detector.detect(pixels, longest=self._longest(moving=shot.index is not None))
+            ]
         )
         pairs = [(one, track) for one, track in pairs if one.box.width * one.box.height >= self._min_size**2]
         card = self.model.card

@@ -10,8 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-#: What :attr:`Face.expression` is where the model is less sure than its user asked for.
+#: What :attr:`Face.expression` is where the model is less sure than its user asked for, or the face is too small.
 UNSURE = "unsure"
+
+#: Pixels a side of the least face that is answered (``Quality.size``). Below, less than half is left of what the model
+#: knows beyond the most frequent expression, and its probabilities do not show it (``benchmarks/small_faces.py``).
+LEAST_SIZE = 17.0
 
 #: The columns of :meth:`Frame.to_rows`; each of the model's labels follows as a column of its own.
 COLUMNS = (
@@ -139,7 +143,10 @@ class Face:
 
     @property
     def expression(self) -> str:
-        """The most probable expression, or ``unsure`` where its probability is below ``threshold``."""
+        """The most probable expression.
+
+        ``unsure`` where its probability is below ``threshold``, or the face is smaller than :data:`LEAST_SIZE`.
+        """
         return self._answer(self.probabilities)
 
     @property
@@ -198,6 +205,8 @@ class Face:
         }
 
     def _answer(self, scores: Mapping[str, float]) -> str:
+        if self.quality is not None and self.quality.size < LEAST_SIZE:
+            return UNSURE
         label, probability = max(scores.items(), key=lambda item: item[1])
         return label if probability >= self.threshold else UNSURE
 

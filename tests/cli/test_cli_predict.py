@@ -195,3 +195,21 @@ def test_a_jpeg_without_its_last_bytes_is_noted(run, tmp_path):
     code, _, err = run(file, "--detector", "none")
     assert code == 0
     assert f"note: {file}: cut off: its last bytes are missing" in err
+
+
+def test_search_says_how_thoroughly_faces_are_looked_for(run, monkeypatch, photos):
+    class Sizes:
+        name, notice = "yunet", None
+
+        def detect(self, picture, *, longest=None):
+            sizes.append(longest)
+            return []
+
+    monkeypatch.setattr(recognizer, "build", lambda name, threads=None: Sizes())
+    for options, expected in (((), None), (("--search", "full"), None), (("--search", "quick"), 800)):
+        sizes = []
+        code, _, err = run(photos / "blank.png", *options)
+        assert (code, err, sizes) == (0, "", [expected])
+    code, _, err = run(photos / "blank.png", "--search", "slow")
+    assert code == 2
+    assert "no search is called 'slow', only auto, full, quick" in err

@@ -30,7 +30,7 @@ def offline(monkeypatch, tmp_path):
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(recognizer, "load", lambda model, **_: StubModel())
-    monkeypatch.setattr(recognizer, "build", lambda name: Patches())
+    monkeypatch.setattr(recognizer, "build", lambda name, threads=None: Patches())
 
 
 def picture(number):

@@ -18,7 +18,7 @@ COUNT = 4
 @pytest.fixture(autouse=True)
 def offline(monkeypatch):
     monkeypatch.setattr(recognizer, "load", lambda model, **_: StubModel())
-    monkeypatch.setattr(recognizer, "build", lambda name: Patches())
+    monkeypatch.setattr(recognizer, "build", lambda name, threads=None: Patches())
 
 
 def written(path, places):

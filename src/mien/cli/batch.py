@@ -16,6 +16,7 @@ def batch(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The job's folder.")],
     model: Annotated[str | None, typer.Option(help="An installed model or a model file; see mien models.")] = None,
     detector: Annotated[str, typer.Option(help="auto, yunet, haar, ...; see mien predict.")] = "auto",
+    search: Annotated[str, typer.Option(help="auto, full or quick; see mien predict.")] = "auto",
     align: Annotated[bool, typer.Option(help="Turn tilted faces upright first.")] = False,
     min_size: Annotated[float, typer.Option(min=0, help="Leave out faces of fewer pixels a side.")] = 0,
     error_rate: Annotated[
@@ -37,7 +38,7 @@ def batch(
     """
     from mien.batch import Done, Job, list_sources, run
 
-    job = Job(model, detector, align, min_size, error_rate, every, smooth, shard, prior)
+    job = Job(model, detector, align, min_size, error_rate, every, smooth, shard, prior, search)
     found = list_sources(sources)
     shown = sys.stderr.isatty()
     for news in run(found, output, job, address=address, workers=workers):

@@ -58,6 +58,13 @@ def predict(
             help="auto, yunet, haar, mediapipe, mtcnn, or none: the whole picture is one face.", rich_help_panel=_FACES
         ),
     ] = "auto",
+    search: Annotated[
+        str,
+        typer.Option(
+            help="full: faces of every size; quick: one look at 800 px; auto: full for pictures, quick for videos.",
+            rich_help_panel=_FACES,
+        ),
+    ] = "auto",
     model: Annotated[str | None, typer.Option(help="An installed model or a model file; see mien models.")] = None,
     provider: Annotated[str, typer.Option(help="What computes: cpu, cuda, coreml, directml or openvino.")] = "cpu",
     align: Annotated[bool, typer.Option(help="Turn tilted faces upright first.", rich_help_panel=_FACES)] = False,
@@ -120,7 +127,14 @@ def predict(
         raise MienError(f"{timeline}: a timeline is drawn as {', '.join(SUFFIXES)}")
     reading = Reading(every=every, start=start, end=end, private=private, limit=seconds)
     recognizer = Recognizer(
-        model, detector, align=align, min_size=min_size, error_rate=error_rate, provider=provider, prior=prior
+        model,
+        detector,
+        align=align,
+        min_size=min_size,
+        error_rate=error_rate,
+        search=search,
+        provider=provider,
+        prior=prior,
     )
     if recognizer.notice:
         _say(f"note: {recognizer.notice}")

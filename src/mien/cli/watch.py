@@ -27,6 +27,7 @@ def watch(
     charts: Annotated[bool, typer.Option(help="Show all probabilities beside each face.")] = True,
     mirror: Annotated[bool, typer.Option(help="Show the picture as a mirror does.")] = False,
     detector: Annotated[str, typer.Option(help="auto, yunet, haar, ...; see mien predict.")] = "auto",
+    search: Annotated[str, typer.Option(help="auto, full or quick; see mien predict.")] = "auto",
     model: Annotated[str | None, typer.Option(help="An installed model or a model file; see mien models.")] = None,
     error_rate: Annotated[
         float | None,
@@ -44,7 +45,7 @@ def watch(
     from mien.recognizer import Following, Recognizer
     from mien.sources.sources import is_live
 
-    recognizer = Recognizer(model, detector, error_rate=error_rate, prior=prior)
+    recognizer = Recognizer(model, detector, error_rate=error_rate, search=search, prior=prior)
     if recognizer.notice:
         typer.echo(f"mien: note: {recognizer.notice}", err=True)
     labels = list(next(iter(recognizer.model.card.outputs.values())).labels)

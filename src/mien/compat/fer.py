@@ -162,7 +162,7 @@ class _Given:
         self.name = name  # of the detector whose framing is used
         self._boxes = [Box(*(float(number) for number in rectangle)) for rectangle in rectangles]
 
-    def detect(self, picture: NDArray[np.uint8], *, longest: int = 0) -> list[Detection]:
+    def detect(self, picture: NDArray[np.uint8], *, longest: int | None = None) -> list[Detection]:
         """The given boxes as far as they are in the picture, in their order; nothing is searched, at no size."""
         height, width = picture.shape[:2]
         return [Detection(box) for box in self._boxes if _overlaps(box, width, height)]

@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.detection.base import LONGEST, Detection, Detector
+from mien.detection.base import Detection, Detector
 from mien.detection.haar import Haar
 from mien.detection.yunet import YUNET, YuNet
 from mien.download import fetch
@@ -33,11 +33,15 @@ DETECTORS = ("auto", "yunet", "haar", "mediapipe", "mtcnn", "none")
 _PATIENCE = 5.0
 
 
-def build(name: str = "auto") -> Detector:
+def build(name: str = "auto", *, threads: int | None = None) -> Detector:
     """The detector of that name; "auto" is YuNet, or Viola-Jones where YuNet's file cannot be had.
 
+    Args:
+        name: one of :data:`DETECTORS`.
+        threads: processor threads that YuNet takes for one picture; None: all cores.
+
     Raises:
-        DetectorError: there is no such detector, or this OpenCV cannot run it.
+        DetectorError: there is no such detector, or what runs it cannot load it.
         DownloadError: "yunet" or "mediapipe" was asked for by name and its file cannot be had.
         MissingExtraError: "mediapipe" or "mtcnn" was asked for and what it needs is not installed.
     """
@@ -46,7 +50,7 @@ def build(name: str = "auto") -> Detector:
     if name == "haar":
         return Haar()
     if name == "yunet":
-        return YuNet(fetch(YUNET))
+        return YuNet(fetch(YUNET), threads=threads)
     if name == "mediapipe":
         from mien.detection.mediapipe import MediaPipe
 
@@ -58,7 +62,7 @@ def build(name: str = "auto") -> Detector:
     if name != "auto":
         raise DetectorError(f"no face detector is called {name!r}, only {', '.join(DETECTORS)}")
     try:
-        return YuNet(fetch(YUNET, timeout=_PATIENCE))
+        return YuNet(fetch(YUNET, timeout=_PATIENCE), threads=threads)
     except DownloadError as error:
         reason = str(error)
     try:
@@ -75,6 +79,6 @@ class WholePicture:
     name = "none"
     notice: str | None = None
 
-    def detect(self, picture: NDArray[np.uint8], *, longest: int = LONGEST) -> list[Detection]:
+    def detect(self, picture: NDArray[np.uint8], *, longest: int | None = None) -> list[Detection]:
         """One box, the picture's own."""
         return [Detection(Box(0.0, 0.0, float(picture.shape[1]), float(picture.shape[0])))]

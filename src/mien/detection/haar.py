@@ -40,9 +40,9 @@ class Haar:
             )
         self._cascade = cv2.CascadeClassifier(str(file))
 
-    def detect(self, picture: NDArray[np.uint8], *, longest: int = LONGEST) -> list[Detection]:
+    def detect(self, picture: NDArray[np.uint8], *, longest: int | None = None) -> list[Detection]:
         """The faces of an RGB uint8 (H, W, 3) picture from left to right, in its pixels."""
-        scaled, scale_x, scale_y = fitted(picture, longest)
+        scaled, scale_x, scale_y = fitted(picture, longest or LONGEST)
         grey = cv2.cvtColor(scaled, cv2.COLOR_RGB2GRAY)
         with self._lock:
             rows = self._cascade.detectMultiScale(grey, scaleFactor=1.1, minNeighbors=5, minSize=(24, 24))

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.detection import blazeface
-from mien.detection.base import LONGEST, Detection, ordered
+from mien.detection.base import Detection, ordered
 from mien.download import Asset, fetch
 from mien.errors import DetectorError, require
 from mien.results import Box
@@ -168,7 +168,7 @@ class MediaPipe:
         """Take a landmarker, or load one; raises as :class:`Landmarker` does."""
         self._landmarker = landmarker or Landmarker()
 
-    def detect(self, picture: NDArray[np.uint8], *, longest: int = LONGEST) -> list[Detection]:
+    def detect(self, picture: NDArray[np.uint8], *, longest: int | None = None) -> list[Detection]:
         """The faces of an RGB uint8 (H, W, 3) picture from left to right, in its pixels.
 
         ``longest`` changes nothing: every picture is searched at 128 px.

@@ -44,9 +44,9 @@ class Mtcnn:
             ) from error
         self._networks = package.MTCNN(min_face_size=_SMALLEST, keep_all=True)
 
-    def detect(self, picture: NDArray[np.uint8], *, longest: int = LONGEST) -> list[Detection]:
+    def detect(self, picture: NDArray[np.uint8], *, longest: int | None = None) -> list[Detection]:
         """The faces of an RGB uint8 (H, W, 3) picture from left to right, in its pixels."""
-        scaled, scale_x, scale_y = fitted(picture, longest)
+        scaled, scale_x, scale_y = fitted(picture, longest or LONGEST)
         if min(scaled.shape[:2]) < _SMALLEST:  # no face fits, and the package fails
             return []
         boxes, scores, points = self._networks.detect(scaled, landmarks=True)

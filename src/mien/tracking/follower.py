@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.detection.base import Detection, Detector
+from mien.detection.base import LONGEST, Detection, Detector
 from mien.results import Box
 from mien.tracking.tracker import Tracker
 
@@ -28,12 +28,16 @@ class Follower:
         interval: the whole frame is searched each so many-th call, and at once when a face was lost; in between only
             the surroundings of the faces that are known, or nothing while there is none. 1 searches whole frames only.
         memory: of the tracker, in seconds.
+        longest: of the searches of whole frames, see :meth:`mien.detection.base.Detector.detect`: one look at a frame
+            keeps the frame rate up, None finds more.
     """
 
-    def __init__(self, detector: Detector, *, interval: int = 5, memory: float = 1.5) -> None:
+    def __init__(
+        self, detector: Detector, *, interval: int = 5, memory: float = 1.5, longest: int | None = LONGEST
+    ) -> None:
         self._detector = detector
         self._tracker = Tracker(memory=memory)
-        self._interval, self._memory = interval, memory
+        self._interval, self._memory, self._longest = interval, memory, longest
         self._since = interval  # calls since the whole frame was searched
         self._last = 0.0
 
@@ -54,7 +58,7 @@ class Follower:
         self._since += 1
         found = _without_doubles([one for region in regions for one in self._look(picture, region)])
         if not regions or len(found) < len(regions):
-            found = self._detector.detect(picture)
+            found = self._detector.detect(picture, longest=self._longest)
             self._since = 1
         return list(zip(found, self._tracker.update(picture, found, at), strict=True))
 

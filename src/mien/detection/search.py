@@ -1,0 +1,184 @@
+"""At which sizes a picture is shown to a network that sees faces of some sizes only.
+
+Owns the sizes, the tiles of large pictures, the second look at what is doubtful, and the suppression of doubles. Knows
+of the network one function, which looks at a picture as it is (:meth:`mien.detection.yunet.YuNet.look`). The numbers
+here were found with ``benchmarks/search.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.detection.base import SHORTEST, resized
+
+Pixels = NDArray[np.uint8]
+#: float32 (N, 15): box, five points and score, as :meth:`mien.detection.yunet.YuNet.look` returns them.
+Rows = NDArray[np.float32]
+#: What looks at a picture as it is; its second argument is the least score of what it returns.
+Look = Callable[[Pixels, float], Rows]
+
+# Overlap above which two boxes are one face.
+_SAME = 0.3
+# Pixels that a picture of more is scaled to at first, and the least scale all the same: of a head of 48 px the network
+# still sees enough at that.
+_PIXELS, _LEAST_SCALE = 640_000, 0.46
+# Each further size is so many times smaller, down to one whose longest side has at most so many pixels: of a face that
+# fills it the network is sure, or sure at a second look.
+_STEP, _SMALLEST = 4, 640
+# A picture in which nothing is seen is enlarged to the pixels above, at least and at most so many times.
+_ENLARGE_LEAST, _ENLARGE_MOST = 1.5, 4.0
+# A quick search looks once more, at so many pixels on the longest side, where it saw nothing in more than these.
+_QUICK_AGAIN, _QUICK_ENOUGH = 240, 480
+# Pixels a side of a tile, and of what two tiles share.
+_TILE, _SHARED = 1536, 160
+# Least score of what is looked at again, and of what is called likely; how many are looked at of both kinds.
+_DOUBTFUL, _LIKELY = 0.1, 0.3
+_MOST_DOUBTFUL, _MOST_LIKELY = 8, 256
+# The second look: pixels a side of the face, and how many times wider the part of the picture around it is; together
+# they fill 160 px, a multiple of what the network works in.
+_FACE, _AROUND = 95, 5 / 3
+
+
+def quick(look: Look, picture: Pixels, sure: float, longest: int) -> Rows:
+    """One look at a picture scaled to ``longest`` pixels, and where nothing is seen a second one at a small size.
+
+    Args:
+        look: the network.
+        picture: RGB uint8 (H, W, 3).
+        sure: least score of a face.
+        longest: pixels of the longest side of a larger picture.
+    """
+    most = max(picture.shape[:2])
+    scale = min(max(most, SHORTEST), longest) / most
+    found = _scaled(look, picture, sure, scale)
+    if len(found) or scale * most <= _QUICK_ENOUGH:
+        return found
+    return _scaled(look, picture, sure, _QUICK_AGAIN / most)
+
+
+def full(look: Look, picture: Pixels, sure: float) -> Rows:
+    """Faces of every size.
+
+    The picture is looked at in several sizes, large ones in tiles. What the network takes for a face, but is not sure
+    of, is looked at again by itself, enlarged or reduced to the size at which the network sees best.
+
+    Args:
+        look: the network.
+        picture: RGB uint8 (H, W, 3).
+        sure: least score of a face.
+    """
+    height, width = picture.shape[:2]
+    scale = _first_scale(height, width)
+    found = _searched(look, picture, sure, scale)
+    if not len(found):
+        larger = min(math.sqrt(_PIXELS / (height * width)), _ENLARGE_MOST)
+        if larger >= _ENLARGE_LEAST * scale:
+            return _searched(look, picture, sure, larger)
+    return found
+
+
+def suppressed(rows: Rows) -> Rows:
+    """The surest first, less those that overlap a surer one: as OpenCV does it, on boxes cut to whole pixels."""
+    rows = rows[np.argsort(-rows[:, 14], kind="stable")]
+    starts, sizes = np.trunc(rows[:, :2]), np.trunc(rows[:, 2:4])
+    ends, areas = starts + sizes, sizes[:, 0] * sizes[:, 1]
+    kept: list[int] = []
+    left = np.arange(len(rows))
+    while len(left):
+        one, left = int(left[0]), left[1:]
+        kept.append(one)
+        shared = (np.minimum(ends[one], ends[left]) - np.maximum(starts[one], starts[left])).clip(0).prod(axis=1)
+        both = areas[one] + areas[left]  # boxes without area are one to OpenCV, wherever they are
+        left = left[(shared <= _SAME * (both - shared)) & (both > 0)]
+    return rows[kept]
+
+
+def _searched(look: Look, picture: Pixels, sure: float, scale: float) -> Rows:
+    """What is seen at this scale and the smaller ones, and at a second look."""
+    longest = max(picture.shape[:2])
+    scales = [scale]
+    while longest * scales[-1] > _SMALLEST:
+        scales.append(scales[-1] / _STEP)
+    rows = suppressed(np.concatenate([_scaled(look, picture, _DOUBTFUL, each) for each in scales]))
+    found, rest = rows[rows[:, 14] >= sure], rows[rows[:, 14] < sure]
+    rest = rest[~_middle_within(rest, found)]
+    likely = rest[:, 14] >= _LIKELY
+    again = [*rest[likely][:_MOST_LIKELY], *rest[~likely][:_MOST_DOUBTFUL]]
+    return suppressed(np.concatenate([found, *(_second_look(look, picture, one, sure) for one in again)]))
+
+
+def _middle_within(rows: Rows, others: Rows) -> NDArray[np.bool_]:
+    """Which boxes have their middle in one of the others."""
+    away = (rows[:, None, :2] + rows[:, None, 2:4] / 2) - others[None, :, :2]
+    within = (away >= 0) & (away <= others[None, :, 2:4])
+    return np.asarray((within[..., 0] & within[..., 1]).sum(axis=1) > 0)
+
+
+def _first_scale(height: int, width: int) -> float:
+    """How much larger a picture is shown at first."""
+    longest = max(height, width)
+    if longest < SHORTEST:
+        return SHORTEST / longest
+    return min(max(math.sqrt(_PIXELS / (height * width)), _LEAST_SCALE), 1.0)
+
+
+def _scaled(look: Look, picture: Pixels, least: float, scale: float) -> Rows:
+    """What is seen in a picture so many times as large, in its own pixels."""
+    scaled, scale_x, scale_y = resized(picture, scale)
+    rows = look(scaled, least) if scaled.size <= 3 * _TILE**2 else _tiled(look, scaled, least)
+    return _moved(rows, 0, 0, scale_x, scale_y)
+
+
+def _tiled(look: Look, picture: Pixels, least: float) -> Rows:
+    """As one look at the picture. A face near the edge of a tile is whole in the next, and counts there."""
+    seen: list[Rows] = []
+    for top, bottom, above, below in _spans(picture.shape[0]):
+        for left, right, before, behind in _spans(picture.shape[1]):
+            rows = _moved(look(picture[top:bottom, left:right], least), left, top)
+            x, y = rows[:, 0] + rows[:, 2] / 2, rows[:, 1] + rows[:, 3] / 2
+            seen.append(rows[(x >= before) & (x < behind) & (y >= above) & (y < below)])
+    return np.concatenate(seen)
+
+
+def _spans(size: int) -> Iterator[tuple[int, int, float, float]]:
+    """Start and end of each tile along a side, and between what the middles of its faces lie."""
+    count = math.ceil(max(size - _TILE, 0) / (_TILE - _SHARED)) + 1
+    starts = [round(index * (size - _TILE) / max(count - 1, 1)) for index in range(count)] if count > 1 else [0]
+    bounds = [-math.inf, *((start + last + _TILE) / 2 for last, start in pairwise(starts)), math.inf]
+    for index, start in enumerate(starts):
+        yield start, min(start + _TILE, size), bounds[index], bounds[index + 1]
+
+
+def _second_look(look: Look, picture: Pixels, row: Rows, sure: float) -> Rows:
+    """What is seen of one face where the picture around it is shown by itself; one row or none."""
+    x, y, width, height = row[:4].tolist()
+    side = max(width, height)
+    across = _around(x + width / 2, side, picture.shape[1])
+    down = _around(y + height / 2, side, picture.shape[0])
+    part = picture[down, across]
+    if not part.size:
+        return np.empty((0, 15), np.float32)
+    scaled, scale_x, scale_y = resized(part, _FACE / side)
+    rows = _moved(_moved(look(scaled, sure), 0, 0, scale_x, scale_y), across.start, down.start)
+    away = np.abs(rows[:, :2] + rows[:, 2:4] / 2 - (row[:2] + row[2:4] / 2))
+    return rows[(away < side / 4).all(axis=1)][:1]
+
+
+def _around(middle: float, side: float, most: int) -> slice:
+    """The part of a picture's width or height that is shown for a face."""
+    low, high = (min(max(round(middle + sign * _AROUND / 2 * side), 0), most) for sign in (-1, 1))
+    return slice(low, high)
+
+
+def _moved(rows: Rows, left: int, top: int, scale_x: float = 1.0, scale_y: float = 1.0) -> Rows:
+    """Rows of a scaled part in the pixels of the whole picture."""
+    moved = rows.copy()
+    moved[:, :14] /= np.tile(np.array([scale_x, scale_y], np.float32), 7)
+    moved[:, [0, *range(4, 14, 2)]] += left
+    moved[:, [1, *range(5, 14, 2)]] += top
+    return moved

@@ -1,0 +1,144 @@
+"""The sizes and tiles at which a picture is searched, with a made network that sees squares of some sizes only."""
+
+import cv2
+import numpy as np
+import pytest
+
+from mien.detection import search
+
+SURE = 0.7
+
+
+class Network:
+    """Sees bright squares: is sure of those of 20 to 480 px, doubts those of 10 to 700, and misses all others."""
+
+    def __init__(self):
+        self.shown = []
+
+    def __call__(self, picture, least):
+        self.shown.append(picture.shape[:2])
+        bright = cv2.threshold(picture[..., 0], 127, 1, cv2.THRESH_BINARY)[1]
+        _, _, places, _ = cv2.connectedComponentsWithStats(bright)
+        rows = []
+        for x, y, width, height, _ in places[1:].tolist():
+            side = max(width, height)
+            score = 0.9 if 20 <= side <= 480 else 0.4 if 10 <= side <= 700 else 0.0
+            if score >= least and width >= 10 and height >= 10:
+                rows.append([x, y, width, height, *[x, y] * 5, score])
+        return np.array(rows, np.float32).reshape(-1, 15)
+
+
+def picture(width, height, *squares):
+    made = np.zeros((height, width, 3), np.uint8)
+    for x, y, side in squares:
+        made[y : y + side, x : x + side] = 255
+    return made
+
+
+def boxes(rows):
+    return sorted(tuple(round(value) for value in row[:4].tolist()) for row in rows)
+
+
+def row(x, y, width, height, score):
+    return [x, y, width, height, *[0.0] * 10, score]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "x", "y", "side"),
+    [
+        (60, 40, 20, 10, 12),
+        (200, 150, 100, 70, 8),
+        (512, 384, 5, 5, 374),
+        (1280, 960, 20, 20, 920),
+        (2000, 1500, 1900, 1400, 24),
+        (3000, 2000, 100, 60, 1900),
+        (4000, 3000, 2500, 1000, 30),
+        (600, 6000, 300, 5900, 40),
+        (6000, 600, 20, 30, 540),
+    ],
+)
+def test_a_face_of_any_size_is_found_once_where_it_is(width, height, x, y, side):
+    (found,) = search.full(Network(), picture(width, height, (x, y, side)), SURE)
+    assert found[:4] == pytest.approx((x, y, side, side), abs=max(0.08 * side, 2))
+    assert found[4:6] == pytest.approx((x, y), abs=max(0.08 * side, 2))
+
+
+def test_faces_on_the_borders_of_tiles_are_found_once():
+    places = [(x, y, 60) for x in range(40, 4900, 190) for y in range(30, 3900, 310)]
+    network = Network()
+    found = boxes(search.full(network, picture(5000, 4000, *places), SURE))
+    assert len([shape for shape in network.shown if min(shape) > 700]) > 1, "one tile only, so this test shows nothing"
+    assert len(found) == len(places)
+    for box, place in zip(found, sorted(places), strict=True):
+        assert box[:2] == pytest.approx(place[:2], abs=4)
+
+
+@pytest.mark.parametrize("size", [1, 1536, 1537, 2912, 2913, 8000])
+def test_tiles_cover_a_side_and_share_enough(size):
+    spans = list(search._spans(size))
+    assert spans[0][0] == 0
+    assert spans[-1][1] == size
+    assert all(end - start <= 1536 for start, end, _, _ in spans)
+    assert [low for _, _, low, _ in spans][1:] == [high for _, _, _, high in spans][:-1]
+    for start, end, low, high in spans:
+        assert start == 0 or low - start >= 79
+        assert end == size or end - high >= 79
+
+
+def test_what_is_doubtful_counts_only_where_a_second_look_is_sure():
+    class Doubtful(Network):
+        def __call__(self, picture, least):
+            rows = super().__call__(picture, least)
+            return rows if picture.shape[1] > 200 else rows[:0]
+
+    squares = picture(600, 400, (100, 100, 11))
+    assert len(search.full(Network(), squares, SURE)) == 1
+    assert len(search.full(Doubtful(), squares, SURE)) == 0
+
+
+def test_a_doubt_inside_a_face_is_not_looked_at_again():
+    class Twice(Network):
+        def __call__(self, picture, least):
+            rows = super().__call__(picture, least)
+            inner = np.array([row(120, 120, 30, 30, 0.5)], np.float32)
+            return np.concatenate([rows, inner]) if len(rows) else rows
+
+    network = Twice()
+    assert boxes(search.full(network, picture(600, 400, (100, 100, 100)), SURE)) == [(100, 100, 100, 100)]
+    assert network.shown == [(400, 600)]
+
+
+def test_a_picture_without_faces_is_enlarged_once():
+    network = Network()
+    assert len(search.full(network, picture(200, 150), SURE)) == 0
+    assert network.shown == [(150, 200), (600, 800), (150, 200)]
+
+
+def test_a_quick_search_looks_once_and_again_where_nothing_is_seen():
+    network = Network()
+    assert len(search.quick(network, picture(1600, 1200, (100, 100, 200)), SURE, 800)) == 1
+    assert network.shown == [(600, 800)]
+    network = Network()
+    (found,) = search.quick(network, picture(1600, 1200, (100, 20, 1150)), SURE, 800)
+    assert found[:4] == pytest.approx((100, 20, 1150, 1150), abs=10)
+    assert network.shown == [(600, 800), (180, 240)]
+    network = Network()
+    assert len(search.quick(network, picture(1600, 1200, (100, 100, 500)), SURE, 224)) == 1
+    assert network.shown == [(168, 224)]
+
+
+def test_the_surest_of_boxes_that_overlap_is_kept():
+    rows = np.array([row(0, 0, 10, 10, 0.8), row(2, 0, 10, 10, 0.9), row(20, 0, 10, 10, 0.7)], np.float32)
+    assert boxes(search.suppressed(rows)) == [(2, 0, 10, 10), (20, 0, 10, 10)]
+    assert search.suppressed(rows)[0, 14] == pytest.approx(0.9)
+    assert search.suppressed(rows[:0]).shape == (0, 15)
+
+
+def test_suppression_is_that_of_opencv():
+    random = np.random.default_rng(3)
+    rows = np.zeros((400, 15), np.float32)
+    rows[:, :2], rows[:, 2:4] = random.uniform(0, 100, (400, 2)), random.uniform(0.5, 40, (400, 2))
+    rows[:, 14] = random.permutation(np.linspace(0.1, 0.9, 400))
+    cut = np.trunc(rows[:, :4]).astype(int)
+    expected = cv2.dnn.NMSBoxes(cut.tolist(), rows[:, 14].tolist(), 0.0, 0.3)
+    assert np.array_equal(search.suppressed(rows), rows[np.asarray(expected).ravel()])
