@@ -94,17 +94,18 @@ async def form(request: Request, data: bytes, max_files: int) -> tuple[list[File
     parser = _InMemory(request.headers, body(), max_files=max_files, max_fields=32, max_part_size=len(data) + 1)
     try:
         parsed = await parser.parse()
+        files, fields = [], {}
+        for name, value in parsed.multi_items():
+            if isinstance(value, UploadFile):
+                files.append(File(value.filename or "", await value.read()))
+            else:
+                fields[name] = value
     except MultiPartException as error:
         raise Problem("bad-request", f"the multipart form is damaged: {error.message}") from error
     except Exception as error:  # the parser raises many types of its own on damaged forms
         raise Problem("bad-request", f"the multipart form is damaged ({type(error).__name__})") from error
-    files, fields = [], {}
-    for name, value in parsed.multi_items():
-        if isinstance(value, UploadFile):
-            files.append(File(value.filename or "", await value.read()))
-        else:
-            fields[name] = value
-    await parsed.close()
+    finally:
+        parser.close()
     return files, fields
 
 
@@ -112,6 +113,11 @@ class _InMemory(MultiPartParser):
     """The form parser, which else writes files of more than 1 MB to the disk."""
 
     spool_max_size = 2**40
+
+    def close(self) -> None:
+        """Drop what was read, files that never ended too."""
+        for file in self._files_to_close_on_error:
+            file.close()
 
 
 async def picture(request: Request, settings: Settings) -> bytes:

@@ -42,7 +42,7 @@ MOST_RATE = 120
 IDLE_SECONDS = 60.0
 PROTOCOL = "mien"
 _NAME = "the video"
-_PROBLEMS = tuple(name for name in COMMON if name != "unreadable-picture") + ("not-acceptable", "unreadable-source")
+_PROBLEMS = (*(name for name in COMMON if name != "unreadable-picture"), "not-acceptable", "unreadable-source")
 
 
 class VideoOptions(Options):

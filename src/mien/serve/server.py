@@ -33,7 +33,8 @@ CONNECTIONS = 1000
 #: that the client sees the answer and not a lost connection.
 LINGER_SECONDS, LINGER_BYTES = 5.0, 2**26
 HEADER_BYTES = 2**15
-_KEEP_ALIVE = 20
+#: Seconds after which an idle connection is closed, and one whose client reads nothing of its reply is cut.
+KEEP_ALIVE_SECONDS = 20
 
 
 class TimedProtocol(H11Protocol):
@@ -45,7 +46,7 @@ class TimedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Headers are awaited from now on."""
         self._deadline: asyncio.TimerHandle | None = None
-        self._dropped = 0
+        self._dropped = self._unread = 0
         super().connection_made(transport)
         self._close_after(self.header_seconds)
 
@@ -79,6 +80,19 @@ class TimedProtocol(H11Protocol):
             self._dropped = 0
             self._close_after(LINGER_SECONDS)
 
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection; a reply that is still being read may take its time."""
+        unread = self.transport.get_write_buffer_size()
+        if not unread:
+            super().timeout_keep_alive_handler()
+        elif unread == self._unread:
+            self.transport.abort()
+        else:
+            self._unread = unread
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
     def _close_after(self, seconds: float | None) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
@@ -106,13 +120,13 @@ def run(settings: Settings) -> None:
         MienError: the port is taken, a worker cannot start, or TLS files cannot be read.
     """
     logging.config.dictConfig(configuration())
-    listening = _bind(settings)
+    listening = bind(settings)
     with listening, tempfile.TemporaryDirectory(prefix="mien-metrics-") as folder:
         if settings.workers > 1:  # one worker needs no files to know its own numbers
             os.environ[metrics.FOLDER] = folder
         address, port = listening.getsockname()[:2]
         log.info("starting", extra={"fields": {"host": address, "port": port, "workers": settings.workers}})
-        config = _config(settings)
+        config = configured(settings)
         if settings.workers == 1:
             _run_here(config, listening)
         else:
@@ -133,7 +147,7 @@ def _run_here(config: uvicorn.Config, listening: socket.socket) -> None:
             raise MienError("the service could not start; its last log line says why") from error
 
 
-def _bind(settings: Settings) -> socket.socket:
+def bind(settings: Settings) -> socket.socket:
     """A socket that has the port but does not listen yet."""
     try:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -147,7 +161,12 @@ def _bind(settings: Settings) -> socket.socket:
     return made
 
 
-def _config(settings: Settings) -> uvicorn.Config:
+def configured(settings: Settings) -> uvicorn.Config:
+    """How uvicorn is run.
+
+    Raises:
+        MienError: the TLS files cannot be used.
+    """
     if settings.certificate is not None:
         try:
             ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
@@ -166,7 +185,7 @@ def _config(settings: Settings) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         limit_concurrency=CONNECTIONS,
-        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.drain_seconds,
         timeout_worker_healthcheck=60,
         h11_max_incomplete_event_size=HEADER_BYTES,
