@@ -166,6 +166,8 @@ def decode(data: bytes, settings: Settings) -> NDArray[np.uint8]:
                 count = _count(image, data, limit)
         except Image.DecompressionBombError as error:
             raise Problem("too-many-pixels", f"{error}; the most is {limit:,} pixels") from error
+        except Problem:
+            raise
         except UnidentifiedImageError:
             count = 0  # whose error images.decode words
         except Exception as error:  # Pillow's decoders raise all kinds of errors on damaged data

@@ -87,8 +87,7 @@ class Engine:
             data = io.BytesIO()
             Image.fromarray(scene(model.card.golden_crop(), 640, 480)).save(data, "JPEG")
             for _ in range(2):
-                pixels = bodies.decode(data.getvalue(), self.settings)
-                Recognizer(model, self._default_detector).predict(pixels, color="rgb")
+                Recognizer(model, self._default_detector).predict(data.getvalue())
 
     def close(self) -> None:
         """End the thread, once what runs in it is done."""
