@@ -78,7 +78,7 @@ def check_accessibility(page):
 def test_a_chosen_picture_is_read_drawn_and_listed(opened, portrait):
     page = opened()
     page.set_input_files("#file", portrait)
-    assert heading(page) == "Face 1: happy, 100.0 %"
+    assert heading(page) == "Face 1: happy, 100.0\u00a0%"
     assert page.inner_text("#status").startswith("1 face: happy")
     assert page.eval_on_selector("#picture", "(one) => one.naturalWidth") == 512
     assert page.get_attribute("#boxes", "viewBox") == "0 0 512 512"
@@ -87,7 +87,7 @@ def test_a_chosen_picture_is_read_drawn_and_listed(opened, portrait):
     box, picture = page.locator("#boxes rect.line").bounding_box(), page.locator("#picture").bounding_box()
     assert picture["x"] < box["x"] < box["x"] + box["width"] < picture["x"] + picture["width"]
     row = page.inner_text("#rows tr").split("\t")
-    assert row[:3] == ["1", "happy", "100.0 %"]
+    assert row[:3] == ["1", "happy", "100.0\u00a0%"]
 
 
 def test_what_was_read_can_be_downloaded(opened, portrait, running):

@@ -2,7 +2,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-export const percent = (value) => `${(100 * value).toFixed(1)} %`;
+export const percent = (value) => `${(100 * value).toFixed(1)}\u00a0%`;
 
 const make = (name, text = "", attributes = {}) => {
   const element = document.createElement(name);
@@ -21,7 +21,8 @@ export function shown(face) {
 export function boxes(svg, frame) {
   svg.setAttribute("viewBox", `0 0 ${Math.max(frame.width, 1)} ${Math.max(frame.height, 1)}`);
   svg.replaceChildren();
-  const letter = Math.max(frame.width, frame.height) / 32;
+  // A 32nd of the picture, but no fewer than 13 pixels of the screen.
+  const letter = Math.max(frame.width / 32, 13 * frame.width / (svg.clientWidth || frame.width));
   frame.faces.forEach((face, index) => {
     const [x, y, width, height] = face.box;
     for (const kind of ["shade", "line"]) {
