@@ -25,7 +25,7 @@ check: $(VENV)/dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 
-# Twenty thousand damaged and hostile files into everything that takes files from strangers.
+# Twenty-five thousand damaged and hostile files into everything that takes files from strangers, 5,000 over HTTP.
 fuzz: $(VENV)/dev
 	$(BIN)/python tests/fuzz/fuzz.py --cases 20000
 

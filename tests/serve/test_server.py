@@ -174,3 +174,23 @@ def test_memory_does_not_grow(tmp_path, jpeg):
             assert client.post("/v1/predict", content=jpeg).status_code == 200
         assert memory(pid) - before < 10
         assert memory(pid) < 200
+
+
+@pytest.mark.slow
+def test_schemathesis_finds_nothing(tmp_path):
+    """Requests made from the description of the API. That valid ones are accepted is left out: no schema makes pictures."""
+    pytest.importorskip("schemathesis")
+    with Process("--detector", "none", folder=tmp_path) as running:
+        command = [
+            sys.executable,
+            "-m",
+            "schemathesis.cli",
+            "run",
+            f"{running.url}/openapi.json",
+            "--max-examples",
+            "20",
+        ]
+        command += ["--exclude-checks", "positive_data_acceptance", "--seed", "1", "--no-color"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert done.returncode == 0, done.stdout
+        assert not [line for line in running.lines() if line["event"] == "failed"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from importlib import resources
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Any
 
 import onnxruntime
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 import mien
@@ -105,7 +105,7 @@ async def metrics(service: ServiceOf) -> Response:
     response_model=schema.Problem,
     responses=problems.responses("not-found"),
 )
-async def problem(kind: Annotated[str, Path(max_length=100)]) -> Response:
+async def problem(kind: str) -> Response:
     """What the ``type`` of a problem document leads to."""
     if kind not in KINDS:
         raise Problem("not-found", f"no problem is called so; there are {', '.join(KINDS)}")
