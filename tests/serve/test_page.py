@@ -198,7 +198,8 @@ def test_the_camera_is_read_until_it_is_stopped(opened, running):
 
 def test_a_camera_that_is_not_allowed_is_said(opened, browser, running):
     page = opened()
-    page.evaluate("() => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError'); }; }")  # fmt: skip
+    refusing = "async () => { throw new DOMException('', 'NotAllowedError'); }"
+    page.evaluate("() => { navigator.mediaDevices.getUserMedia = %s; }" % refusing)  # noqa: UP031 - braces
     page.click("#camera")
     page.wait_for_selector("#error:not([hidden])")
     assert page.inner_text("#error") == "No camera. It was not allowed."
@@ -231,7 +232,9 @@ def test_the_keyboard_reaches_everything(opened, portrait):
         reached.append(page.evaluate("() => document.activeElement.id || document.activeElement.tagName"))
         if reached[-1] == "BODY":  # past the last one
             break
-        outline = page.evaluate("() => getComputedStyle(document.activeElement.closest('.button') ?? document.activeElement).outlineStyle")  # fmt: skip
+        outline = page.evaluate(
+            "() => getComputedStyle(document.activeElement.closest('.button') ?? document.activeElement).outlineStyle"
+        )
         assert outline != "none", reached
     assert [one for one in reached if one in ("file", "camera", "json", "csv")] == ["file", "camera", "json", "csv"]
     page.focus("#camera")

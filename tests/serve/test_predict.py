@@ -135,8 +135,20 @@ def test_twenty_kinds_of_junk_are_typed_problems(client, jpeg, small):
         is_problem(reply, reply.json()["type"].rpartition("/")[2], reply.status_code)
 
 
-@pytest.mark.parametrize("query", ["model=nope", "detector=mtcnn", "threads=4", "align=perhaps", "min_size=-1",
-                                   "error_rate=2", "error_rate=0", "min_size=nan", "url=https://example.org/a.jpg"])  # fmt: skip
+WRONG = (
+    "model=nope",
+    "detector=mtcnn",
+    "threads=4",
+    "align=perhaps",
+    "min_size=-1",
+    "min_size=nan",
+    "error_rate=2",
+    "error_rate=0",
+    "url=https://example.org/a.jpg",
+)
+
+
+@pytest.mark.parametrize("query", WRONG)
 def test_wrong_parameters_are_named(client, small, query):
     detail = is_problem(client.post(f"/v1/predict?{query}", content=small), "wrong-parameters", 422)
     assert any(word in detail for word in (query.partition("=")[0], "error rate", "wrong answers"))

@@ -50,8 +50,11 @@ def listener():
             thread.join()
 
 
-HOSTS = ("0.0.0.0", "[::]", "127.1", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "2130706433", "0177.0.0.1",
-         "0x7f000001", "0", "localhost", "10.0.0.1", "192.168.0.1", "[fe80::1]", "[::127.0.0.1]", "100.64.0.1")  # fmt: skip
+HOSTS = (
+    *("0.0.0.0", "[::]", "127.1", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "[::127.0.0.1]", "localhost"),
+    *("2130706433", "0177.0.0.1", "0x7f000001", "0"),  # decimal, octal, hexadecimal
+    *("169.254.169.254", "10.0.0.1", "192.168.0.1", "100.64.0.1", "[fe80::1]"),
+)
 
 
 def test_no_address_of_the_own_network_is_asked(fetching):
@@ -80,8 +83,19 @@ def test_a_name_that_leads_to_the_own_network_is_not_asked(fetching, monkeypatch
     assert came == []
 
 
-@pytest.mark.parametrize("text", ["", "/etc/passwd", "file:///etc/passwd", "ftp://a/b", "https://a\nhttps://b", "# only",
-                                  "rtsp://camera/1", "https://" + "a" * 9000])  # fmt: skip
+NOT_ONE = (
+    "",
+    "/etc/passwd",
+    "file:///etc/passwd",
+    "ftp://a/b",
+    "https://a\nhttps://b",
+    "# only",
+    "rtsp://camera/1",
+    "https://" + "a" * 9000,
+)
+
+
+@pytest.mark.parametrize("text", NOT_ONE)
 def test_what_is_not_one_web_address_is_refused(fetching, text):
     reply = fetching.post("/v1/predict", content=text, headers=URI_LIST)
     assert reply.status_code in (400, 413, 422)

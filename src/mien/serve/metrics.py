@@ -20,8 +20,8 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-#: The folder through which workers share their numbers; set before this module is loaded.
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+from mien.serve.settings import COUNTS_FOLDER
+
 STAGES = ("receive", "wait", "decode", "recognize")
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 _ENDPOINTS = {
@@ -85,7 +85,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """All workers' numbers in Prometheus' text form."""
-        if FOLDER not in os.environ:
+        if COUNTS_FOLDER not in os.environ:
             return generate_latest(self._registry)
         registry = CollectorRegistry()
         MultiProcessCollector(registry)

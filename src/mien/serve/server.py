@@ -13,19 +13,20 @@ import socket
 import ssl
 import tempfile
 from functools import partial
+from typing import TYPE_CHECKING
 
 import h11
 import uvicorn
-from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
 from mien.errors import MienError
-from mien.serve import metrics
-from mien.serve.app import create_app
 from mien.serve.logs import configuration, log
-from mien.serve.settings import Settings
+from mien.serve.settings import COUNTS_FOLDER, Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 #: Connections that one worker keeps.
 CONNECTIONS = 1000
@@ -106,6 +107,8 @@ class _Workers(Multiprocess):
 
     def keep_subprocess_alive(self) -> None:
         """Start anew what died."""
+        from prometheus_client.multiprocess import mark_process_dead
+
         before = {process.pid for process in self.processes}
         super().keep_subprocess_alive()
         for pid in before - {process.pid for process in self.processes}:
@@ -123,7 +126,7 @@ def run(settings: Settings) -> None:
     listening = bind(settings)
     with listening, tempfile.TemporaryDirectory(prefix="mien-metrics-") as folder:
         if settings.workers > 1:  # one worker needs no files to know its own numbers
-            os.environ[metrics.FOLDER] = folder
+            os.environ[COUNTS_FOLDER] = folder
         address, port = listening.getsockname()[:2]
         log.info("starting", extra={"fields": {"host": address, "port": port, "workers": settings.workers}})
         config = configured(settings)
@@ -134,6 +137,13 @@ def run(settings: Settings) -> None:
             workers.run()
             if any(process.exitcode == STARTUP_FAILURE for process in workers.processes):
                 raise MienError("a worker could not start; its last log line says why")
+
+
+def _application(settings: Settings) -> FastAPI:
+    """The application, whose libraries only the workers load."""
+    from mien.serve.app import create_app
+
+    return create_app(settings)
 
 
 def _run_here(config: uvicorn.Config, listening: socket.socket) -> None:
@@ -175,7 +185,7 @@ def configured(settings: Settings) -> uvicorn.Config:
         except (OSError, ValueError) as error:
             raise MienError(f"the TLS files {settings.certificate} and its key cannot be used: {error}") from error
     return uvicorn.Config(
-        partial(create_app, settings),
+        partial(_application, settings),
         factory=True,
         workers=settings.workers,
         http=TimedProtocol,

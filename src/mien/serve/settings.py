@@ -11,6 +11,8 @@ from mien.errors import MienError
 
 _SIZE = re.compile(r"(\d{1,12})\s*([kmg]?)b?", re.IGNORECASE)
 _FACTOR = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+#: Names the folder through which workers share what they count; set before Prometheus' client is loaded.
+COUNTS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 #: Characters that an API key must have at least.
 SHORTEST_KEY = 16
 
