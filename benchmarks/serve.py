@@ -203,5 +203,24 @@ def in_the_service(log: bytes) -> dict[str, float]:
     return {f"{names[at]}_{name}": value for at in times for name, value in percentiles(times[at]).items()}
 
 
+def table(found: dict[str, Any]) -> str:
+    """The table of docs/serve.md."""
+    one, eight, load = found["one_client"], found["eight_clients"], found["overload"]
+    base = found["predict_ms"]
+    rows = [
+        ("`Recognizer.predict`, one thread", f"{base} ms", 1.0),
+        ("one client, p50", f"{one['p50_ms']} ms", round(one["p50_ms"] / base, 2)),
+        ("first request", f"{found['first_ms']} ms", round(found["first_ms"] / base, 2)),
+        ("eight clients, rate", f"{eight['per_second']}/s", round(eight["per_second"] * base / 1000, 2)),
+        ("eight clients, p95", f"{eight['p95_ms']} ms", round(eight["p95_ms"] / base, 2)),
+        ("overload: refused in the service, p50", f"{load['refused_in_service_p50_ms']} ms",
+         round(load["refused_in_service_p50_ms"] / base, 2)),
+        ("overload: accepted in the service, p95", f"{load['accepted_in_service_p95_ms']} ms",
+         round(load["accepted_in_service_p95_ms"] / base, 2)),
+    ]  # fmt: skip
+    head = ["| | measured | against `predict` |", "|---|---|---|"]
+    return "\n".join(head + [f"| {name} | {value} | {times} |" for name, value, times in rows])
+
+
 if __name__ == "__main__":
     main()
