@@ -191,3 +191,15 @@ def test_a_stream_asked_for_wrongly_is_refused(client):
     for query in ("model=nope", "smooth=-1", "every=2"):
         with pytest.raises(WebSocketDisconnect), client.websocket_connect(f"ws://localhost/v1/stream?{query}"):
             pass
+
+
+def test_who_leaves_a_stream_is_no_error(jpeg, caplog):
+    from websockets.sync.client import connect
+
+    with caplog.at_level("INFO", logger="mien.serve"), Thread() as running:
+        for _ in range(10):
+            with connect(running.url.replace("http", "ws") + "/v1/stream") as socket:
+                for _ in range(3):
+                    socket.send(jpeg)
+        running.until(lambda: running.service.streams == 0)
+    assert "failed" not in [record.getMessage() for record in caplog.records]

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import httpx2
@@ -49,6 +50,25 @@ def test_the_numbers_are_of_all_workers(pair, small):
         counted = [line for line in text.splitlines() if line.startswith('mien_requests_total{endpoint="predict"')]
         assert sum(float(line.split()[-1]) for line in counted) == before + 12
         assert len([line for line in text.splitlines() if line and line[0] != "#"]) <= 100
+
+
+def test_connections_that_come_at_once_are_shared_out(pair):
+    """A worker that took all there are would refuse some while the other has nothing to do."""
+    before = len(pair.lines())
+    held = [socket.create_connection(("127.0.0.1", pair.port), 20) for _ in range(40)]
+    for one in held:
+        one.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    for one in held:
+        assert one.recv(100).startswith(b"HTTP/1.1 200")
+        one.close()
+    deadline = time.monotonic() + 20
+    while True:  # a line is written once its reply is sent
+        took = Counter(line["pid"] for line in pair.lines()[before:] if line["event"] == "request")
+        if sum(took.values()) == 40:
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert min(took[pid] for pid in pair.pids()) >= 2
 
 
 def test_a_worker_that_dies_is_replaced(pair, small):

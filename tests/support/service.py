@@ -65,6 +65,7 @@ class Process:
                 self.process.kill()
                 self.process.wait()
         self._file.close()
+        assert self.process.returncode == 0
 
     def lines(self):
         """The log so far."""

@@ -131,4 +131,4 @@ async def page(request: Request) -> Response:
 
 
 for _path in PAGE:
-    router.add_api_route(_path, page, methods=["GET"], include_in_schema=False)
+    router.add_api_route(_path, page, methods=["GET", "HEAD"], include_in_schema=False)

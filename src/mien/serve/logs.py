@@ -22,7 +22,8 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
-        line: dict[str, Any] = {"time": at, "level": record.levelname.lower(), "event": record.getMessage().strip()}
+        line: dict[str, Any] = {"time": at, "level": record.levelname.lower(), "pid": record.process}
+        line["event"] = record.getMessage().strip()
         line |= getattr(record, "fields", {})
         if record.exc_info and record.exc_info[1] is not None:
             line |= told(record.exc_info[1])

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, WebSocket
+from fastapi import APIRouter, Query, Request, WebSocket, WebSocketDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -90,17 +90,21 @@ async def read_video(request: Request, options: Annotated[VideoOptions, Query()]
             async for chunk in bodies.chunks(request, settings, settings.max_video_bytes):
                 await asyncio.to_thread(file.write, chunk)
         frames = _Video(path, recognizer, options, settings)
-        # Whatever is closed is closed by the thread that may still be reading it.
-        end = opened.pop_all()
+        end, loop = opened.pop_all(), asyncio.get_running_loop()
+
+        def close() -> None:
+            """Frames by the thread that may still be reading them, the rest by this one, where places are counted."""
+            engine.later(frames.close, lambda: loop.call_soon_threadsafe(end.close))
+
         try:
             first = await unless_gone(request, engine.run(frames.step))
         except SourceError as error:
-            engine.later(frames.close, end.close)
+            close()
             raise Problem("unreadable-source", str(error)) from error
         except BaseException:
-            engine.later(frames.close, end.close)
+            close()
             raise
-        return _Lines(_lines(first, frames, service, request), lambda: engine.later(frames.close, end.close))
+        return _Lines(_lines(first, frames, service, request), close)
 
 
 class _Video:
@@ -159,7 +163,7 @@ async def _lines(first: Frame | None, frames: _Video, service: Service, request:
 class _Lines(StreamingResponse):
     """JSON Lines, and something that is done afterwards, however it ends."""
 
-    def __init__(self, lines: AsyncIterator[str], done: object) -> None:
+    def __init__(self, lines: AsyncIterator[str], done: Callable[[], None]) -> None:
         super().__init__(lines, media_type=JSON_LINES)
         self._done = done
 
@@ -167,7 +171,7 @@ class _Lines(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._done()  # type: ignore[operator]
+            self._done()
 
 
 @dataclass
@@ -267,7 +271,7 @@ async def stream(socket: WebSocket, options: Annotated[StreamOptions, Query()], 
     one = _Stream(socket, service, recognizer, options.smooth)
     try:
         await socket.accept(PROTOCOL if PROTOCOL in offered else None)
-        with suppress(RuntimeError):  # sent to after it was closed
+        with suppress(RuntimeError, WebSocketDisconnect):  # sent to after it was closed
             await one.run()
     finally:
         service.streams -= 1

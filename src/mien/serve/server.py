@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging.config
 import os
+import signal
 import socket
 import ssl
 import tempfile
@@ -148,6 +149,7 @@ def _application(settings: Settings) -> FastAPI:
 
 def _run_here(config: uvicorn.Config, listening: socket.socket) -> None:
     server = uvicorn.Server(config)
+    signal.signal(signal.SIGTERM, lambda *_: None)  # which uvicorn raises once more when all is done
     try:
         server.run([listening])
     except KeyboardInterrupt:
