@@ -75,7 +75,7 @@ def test_a_worker_that_dies_is_replaced(pair, small):
     before = pair.pids()
     assert len(before) == 2
     os.kill(before[0], signal.SIGKILL)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 90
     while len(set(pair.pids()) - set(before)) < 1 or sum(line["event"] == "ready" for line in pair.lines()) < 3:
         assert time.monotonic() < deadline
         time.sleep(0.1)

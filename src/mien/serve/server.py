@@ -35,6 +35,8 @@ CONNECTIONS = 1000
 #: that the client sees the answer and not a lost connection.
 LINGER_SECONDS, LINGER_BYTES = 5.0, 2**26
 HEADER_BYTES = 2**15
+#: Seconds without a sign of life after which a worker is replaced.
+WORKER_SECONDS = 10
 #: Seconds after which an idle connection is closed, and one whose client reads nothing of its reply is cut.
 KEEP_ALIVE_SECONDS = 20
 
@@ -199,7 +201,7 @@ def configured(settings: Settings) -> uvicorn.Config:
         limit_concurrency=CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.drain_seconds,
-        timeout_worker_healthcheck=60,
+        timeout_worker_healthcheck=WORKER_SECONDS,
         h11_max_incomplete_event_size=HEADER_BYTES,
         ws_max_size=settings.max_bytes,
         ws_max_queue=2,

@@ -237,4 +237,5 @@ document.addEventListener("drop", (event) => {
   if (file) read(file);
 });
 
+document.documentElement.classList.toggle("touch", navigator.maxTouchPoints > 0);
 describe().catch((problem) => fail(problem.message));
