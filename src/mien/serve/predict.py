@@ -20,6 +20,7 @@ from mien.serve.problems import Problem
 from mien.serve.recognition import OptionsQuery, annotated_png
 from mien.serve.service import Service, ServiceOf, choose, tell
 from mien.sources import http
+from mien.sources.addresses import is_address
 
 router = APIRouter()
 
@@ -141,7 +142,7 @@ async def _picture_or_address(request: Request, service: Service) -> bytes:
         raise Problem("unsupported-media-type", "addresses are not fetched here; mien serve --allow-urls would")
     text = (await bodies.whole(request, settings, bodies.ADDRESS_BYTES)).decode("utf-8", "replace")
     addresses = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    if len(addresses) != 1 or not http.is_address(addresses[0]):
+    if len(addresses) != 1 or not is_address(addresses[0]):
         raise Problem("bad-request", f"{len(addresses)} addresses, expected one that begins with https://")
 
     def fetch() -> bytes:

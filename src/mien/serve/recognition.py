@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from time import perf_counter
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -45,6 +45,12 @@ class Options(BaseModel):
     detector: str | None = Field(None, description="One of /v1/models; none: the picture is a face.", max_length=40)
     align: bool = Field(False, description="Turn tilted faces upright first.")
     min_size: float = Field(0.0, ge=0, le=1e6, description="Leave out faces of fewer pixels a side.")
+    prior: Literal["natural", "balanced"] | None = Field(
+        None, description="Carry probabilities from the model's prior to this one."
+    )
+    search: Literal["auto", "full", "quick"] = Field(
+        "auto", description="full: faces of any size; quick: one look; auto: full for pictures, quick for videos."
+    )
     error_rate: float | None = Field(
         None, ge=0, le=1, description="Answer unsure rather than be wrong more often; see the model's card."
     )
@@ -117,6 +123,8 @@ class Engine:
                 align=options.align,
                 min_size=options.min_size,
                 error_rate=options.error_rate,
+                prior=options.prior,
+                search=options.search,
             )
         except ModelError as error:
             raise Problem("wrong-parameters", str(error)) from error

@@ -42,6 +42,15 @@ _FRAME = {
     "height": 512,
     "detector": "yunet",
     "model": "default 1.0",
+    "prior": {
+        "angry": 0.135,
+        "disgust": 0.06,
+        "fear": 0.085,
+        "happy": 0.235,
+        "sad": 0.16,
+        "surprise": 0.165,
+        "neutral": 0.16,
+    },
     "faces": [_FACE],
     "error": None,
 }
@@ -94,6 +103,7 @@ class Frame(_Exact):
     height: int
     detector: str
     model: str
+    prior: Probabilities | None = Field(description="Share of each expression that the probabilities reckon with.")
     faces: list[Face]
     error: str | None = Field(description="Why the picture could not be read.")
 
