@@ -7,7 +7,7 @@ SAMPLE := docs/astronaut.jpg
 # Tests run in two processes: one thread each, or torch's threads fight over the cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test check format fuzz results clean
+.PHONY: demo test check tools format fuzz results clean
 
 # What the base install can do: no torch, no data, no network after the install.
 demo: $(VENV)/base
@@ -25,9 +25,16 @@ check: $(VENV)/dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 
-# Twenty thousand damaged and hostile files into everything that takes files from strangers.
+# Twenty-five thousand damaged and hostile files into everything that takes files from strangers, 5,000 over HTTP.
 fuzz: $(VENV)/dev
 	$(BIN)/python tests/fuzz/fuzz.py --cases 20000
+
+# What some tests of the service drive: a browser, a reverse proxy, ffmpeg, and a checker of accessibility. As root on
+# Debian and the like; elsewhere install the same by hand. What cannot be installed is no error: its tests say so.
+tools:
+	-if command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium ffmpeg nginx; fi
+	-if command -v npm > /dev/null; then npm install --silent --no-save --prefix .tools axe-core@4.14.1; fi
 
 format: $(VENV)/dev
 	$(BIN)/ruff format .

@@ -84,6 +84,7 @@ def test_the_paper_page_shows_the_recorded_cells():
         ("results.md", "networks"),
         ("results.md", "averaging"),
         ("results.md", "fusion"),
+        ("serve.md", "serve"),
     ],
 )
 def test_pages_show_what_benchmarks_recorded(page, benchmark, monkeypatch):

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.detection import quality
-from mien.detection.base import LONGEST, Detection
+from mien.detection.base import LONGEST, Detection, Detector
 from mien.detection.detectors import build
 from mien.detection.framing import Framing, crop
 from mien.errors import DetectorError, ModelError, PictureError
@@ -70,7 +70,7 @@ class Recognizer:
         model: the name of an installed model, the path of a model file, or a loaded one; None: the default.
         detector: "yunet", "haar" (Viola-Jones), "none" (the whole picture is one face), "mediapipe" or "mtcnn", which
             need more installed (docs/faces.md), or "auto": YuNet, whose file is downloaded at first use, or else
-            Viola-Jones.
+            Viola-Jones; or the ``detector`` of another recognizer.
         threads: processor threads that find and score the faces of one picture; None: all cores.
         align: turn faces upright by the line through their eyes before they are scored, where the detector sees eyes.
         min_size: faces smaller than this many pixels a side are left out.
@@ -101,7 +101,7 @@ class Recognizer:
     def __init__(
         self,
         model: str | Path | Model | None = None,
-        detector: str = "auto",
+        detector: str | Detector = "auto",
         threads: int | None = None,
         *,
         align: bool = False,
@@ -121,7 +121,7 @@ class Recognizer:
         if search not in SEARCHES:
             raise DetectorError(f"no search is called {search!r}, only {', '.join(SEARCHES)}")
         self._search = search
-        self.detector = build(detector, threads=threads)
+        self.detector = build(detector, threads=threads) if isinstance(detector, str) else detector
         self.notice = self.detector.notice
         card = self.model.card
         framing = Framing.of(card.framing, self.detector.name)

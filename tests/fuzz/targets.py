@@ -9,7 +9,9 @@ import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -186,6 +188,30 @@ def enter_video(data: bytes) -> None:
                 break
 
 
+@lru_cache(maxsize=1)
+def _service() -> Any:
+    """The application, started."""
+    from starlette.testclient import TestClient
+
+    from mien.serve.app import create_app
+    from mien.serve.settings import Settings
+
+    client = TestClient(create_app(Settings(detector="none", max_pixels=10**6)), base_url="http://localhost")
+    client.__enter__()  # for as long as this process lives
+    return client
+
+
+def enter_service(data: bytes) -> None:
+    """As a stranger sends it to ``mien serve``, as a body and as a file of a form: an answer, or a typed problem."""
+    for reply in (
+        _service().post("/v1/predict", content=data),
+        _service().post("/v1/predict/batch", files={"a": ("a", data)}),
+    ):
+        document = reply.json()
+        assert reply.status_code < 500
+        assert reply.status_code == 200 or document["type"].startswith("/problems/")
+
+
 TARGETS = {
     "picture": Target(picture_seeds, enter_picture, 0.4),
     "exif": Target(exif_seeds, enter_exif, 0.08),
@@ -193,6 +219,7 @@ TARGETS = {
     "archive": Target(archive_seeds, enter_archive, 0.2),
     "model": Target(model_seeds, enter_model, 0.2),
     "video": Target(video_seeds, enter_video, 0.1),
+    "service": Target(picture_seeds, enter_service, 0.25),
 }
 
 

@@ -27,6 +27,7 @@ from mien.cli import (
     predict,
     recipes,
     report,
+    serve,
     sheet,
     train,
     tune,
@@ -45,6 +46,7 @@ app.add_typer(data.app, name="data")
 app.command("predict")(predict.predict)
 app.command("batch")(batch.batch)
 app.command("watch")(watch.watch)
+app.command("serve")(serve.serve)
 app.command("bench")(bench.bench)
 app.add_typer(recipes.app, name="recipes")
 app.command("train")(train.train)

@@ -98,17 +98,18 @@ def analyze(
     >>> round(sum(face["emotion"].values()), 6), face["region"]["w"]
     (100.0, 48)
     """
-    _refuse_what_is_not_there(actions, anti_spoofing)
-    recognizer = _recognizer(_detector(detector_backend), model)
+    check_options(actions, anti_spoofing)
+    recognizer = _recognizer(detector_for(detector_backend), model)
     if recognizer.notice and not silent:
         warnings.warn(recognizer.notice, stacklevel=2)
     points = detector_backend == "retinaface"
     if isinstance(img_path, list) or (isinstance(img_path, np.ndarray) and img_path.ndim == 4):
-        return [_analyzed(one, recognizer, enforce_detection, points) for one in img_path]
-    return _analyzed(img_path, recognizer, enforce_detection, points)
+        return [analyze_with(one, recognizer, enforce_detection, points) for one in img_path]
+    return analyze_with(img_path, recognizer, enforce_detection, points)
 
 
-def _refuse_what_is_not_there(actions: str | Iterable[str], anti_spoofing: bool) -> None:
+def check_options(actions: str | Iterable[str], anti_spoofing: bool) -> None:
+    """Raise UnimplementedError for actions other than "emotion", and for ``anti_spoofing``."""
     wanted = [actions] if isinstance(actions, str) else list(actions)
     if wanted != ["emotion"] * max(len(wanted), 1):
         raise UnimplementedError(
@@ -119,7 +120,12 @@ def _refuse_what_is_not_there(actions: str | Iterable[str], anti_spoofing: bool)
         raise UnimplementedError("anti_spoofing=True: mien cannot tell a face from a picture of one: leave it out")
 
 
-def _detector(backend: str) -> str:
+def detector_for(backend: str) -> str:
+    """mien's name of what stands for one of deepface's detectors.
+
+    Raises:
+        UnimplementedError: deepface has none of that name.
+    """
     if backend in _DETECTORS:
         return _DETECTORS[backend]
     if backend.startswith("yolo"):
@@ -132,7 +138,8 @@ def _recognizer(detector: str, model: str | Path | Model | None) -> Recognizer:
     return Recognizer(model, detector=detector)
 
 
-def _analyzed(picture: Any, recognizer: Recognizer, enforce_detection: bool, points: bool) -> list[dict[str, Any]]:
+def analyze_with(picture: Any, recognizer: Recognizer, enforce_detection: bool, points: bool) -> list[dict[str, Any]]:
+    """As :func:`analyze`, of one picture, by a recognizer; ``points``: with nose and mouth in the region."""
     try:
         readable = opened(picture)
         frame = recognizer.predict(readable, color="bgr")
