@@ -172,9 +172,12 @@ def decode(data: bytes, settings: Settings) -> NDArray[np.uint8]:
             count = 0  # whose error images.decode words
         except Exception as error:  # Pillow's decoders raise all kinds of errors on damaged data
             raise PictureError(f"damaged or cut off: {error}") from error
-    if count > limit:
+    pixels = images.decode(data) if count <= limit else None
+    if pixels is not None and not count:  # of a kind that only a further library opens, as HEIC
+        count = pixels.shape[0] * pixels.shape[1]
+    if pixels is None or count > limit:
         raise Problem("too-many-pixels", f"{count:,} or more pixels in all frames together, the most is {limit:,}")
-    return images.decode(data)
+    return pixels
 
 
 def _count(image: Image.Image, data: bytes, limit: int) -> int:
