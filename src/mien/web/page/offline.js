@@ -8,9 +8,8 @@
 export async function keepForOffline(onProgress) {
   const { serviceWorker } = navigator;
   if (!serviceWorker) return "impossible";
-  serviceWorker.addEventListener("message", ({ data }) => {
-    if (data?.kept) onProgress(...data.kept);
-  });
+  const hear = ({ data }) => data?.kept && onProgress(...data.kept);
+  serviceWorker.addEventListener("message", hear);
   try {
     const registration = await serviceWorker.register("sw.js");
     if (registration.active) return "kept";
@@ -23,5 +22,7 @@ export async function keepForOffline(onProgress) {
     return state === "activated" ? "kept" : "failed";
   } catch {
     return "failed";
+  } finally {
+    serviceWorker.removeEventListener("message", hear);
   }
 }

@@ -74,7 +74,7 @@ export class Bars {
         const text = percent(scores[label]);
         if (cells[at].textContent === text) return;
         cells[at].textContent = text;
-        cells[at].parentElement.style.setProperty("--share", scores[label]);
+        cells[at].style.setProperty("--share", scores[label]);
       });
     });
   }
@@ -88,9 +88,9 @@ export class Bars {
       head.scope = "row";
       head.textContent = label;
       row.append(head);
-      const value = document.createElement("span");
-      row.insertCell().append(value);
-      return value;
+      const cell = row.insertCell();
+      cell.style.setProperty("--color", colorOf(label, labels));
+      return cell;
     });
     this.#place.append(table);
     return { table, caption, cells };
