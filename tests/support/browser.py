@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Page
+    from playwright.sync_api import BrowserContext, Page, Playwright
 
 _READY = (
     "() => /^Ready/.test(document.getElementById('status').textContent) || !document.getElementById('problem').hidden"
@@ -22,13 +22,10 @@ def find_chromium() -> str | None:
 class Browser:
     """Chromium with these arguments. Every name but 127.0.0.1 and mien.test leads nowhere."""
 
-    def __init__(self, program: str, *arguments: str) -> None:
-        self._program, self._arguments = program, arguments
+    def __init__(self, playwright: Playwright, program: str, *arguments: str) -> None:
+        self._playwright, self._program, self._arguments = playwright, program, arguments
 
     def __enter__(self) -> Browser:
-        from playwright.sync_api import sync_playwright
-
-        self._playwright = sync_playwright().start()
         names = "MAP mien.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
         self._browser = self._playwright.chromium.launch(
             executable_path=self._program, args=["--no-sandbox", f"--host-resolver-rules={names}", *self._arguments]
@@ -37,7 +34,6 @@ class Browser:
 
     def __exit__(self, *error: object) -> None:
         self._browser.close()
-        self._playwright.stop()
 
     def context(self, **options: Any) -> BrowserContext:
         """A user without a past."""

@@ -1,7 +1,8 @@
 """Fixtures: the package's functions under Node; the built site, served, and a real Chromium to open it."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -47,12 +48,14 @@ def yunet_file(shared) -> Path:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> str:
+def chromium() -> Iterator[Callable[..., Browser]]:
+    """Makes a Chromium with the arguments that it is given."""
     program = find_chromium()
     if program is None:
         pytest.skip("chromium is not installed")
-    pytest.importorskip("playwright", reason="playwright is not installed")
-    return program
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as running:
+        yield partial(Browser, running, program)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +66,7 @@ def server(site) -> Iterator[SiteServer]:
 
 
 @pytest.fixture(scope="module")
-def browser(chromium) -> Iterator[Browser]:
+def browser(chromium: Callable[..., Browser]) -> Iterator[Browser]:
     """Chromium with a camera that shows a test pattern."""
-    with Browser(chromium, "--use-fake-device-for-media-stream") as running:
+    with chromium("--use-fake-device-for-media-stream") as running:
         yield running

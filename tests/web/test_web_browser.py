@@ -17,7 +17,7 @@ from mien.detection.yunet import YuNet
 from mien.recognizer import Recognizer
 from mien.results import COLUMNS
 from mien.sources.images import read
-from support.browser import Browser, open_app, read_photo, wait_text
+from support.browser import open_app, read_photo, wait_text
 from support.node import encoded, text
 from support.site_server import SiteServer
 
@@ -186,6 +186,21 @@ def test_nothing_leaves_the_device(page, server, portrait):
     assert len(server.requests) == before
 
 
+def test_the_pages_policy_alone_keeps_the_worker_from_other_addresses(browser, server):
+    context = browser.context(service_workers="block")
+    page = open_app(context, server.address)
+    before = len(server.requests)
+    send = (
+        "async (where) => { try { await fetch(where, { mode: 'no-cors' }); return 'sent'; }"
+        "catch { return 'refused'; } }"
+    )
+    for place in (page, page.workers[0]):
+        assert place.evaluate(send, f"http://mien.test:{server.port}/") == "refused"
+        assert place.evaluate(send, server.address) == "sent", "or the test refuses itself"
+    assert [path for _, path, _ in server.requests[before:] if path != "/favicon.ico"] == ["/", "/"]
+    context.close()
+
+
 def test_it_works_with_the_server_gone(browser, site, portrait):
     running = SiteServer(site)
     context = browser.context()
@@ -245,7 +260,7 @@ def test_a_denied_camera_is_said_and_photos_still_work(browser, server, portrait
 
 
 def test_without_a_camera_that_is_said(chromium, server):
-    with Browser(chromium) as bare:
+    with chromium() as bare:
         page = open_app(bare.context(permissions=["camera"]), server.address)
         page.click("#camera")
         assert "No camera was found" in wait_text(page, "problem", ".")
@@ -271,7 +286,7 @@ def test_a_browser_without_simd_is_told_so(browser, server):
 
 
 def test_a_lack_of_memory_is_told(chromium, server):
-    with Browser(chromium, "--js-flags=--wasm-max-mem-pages=64") as small:
+    with chromium("--js-flags=--wasm-max-mem-pages=64") as small:
         page = open_app(small.context(), server.address)
         assert "not enough memory" in page.text_content("#problem")
 
@@ -286,6 +301,29 @@ def test_a_worker_that_breaks_down_is_started_again(browser, server, portrait):
     context.close()
 
 
+def test_a_worker_that_cannot_start_is_told_once(browser, server):
+    context = browser.context(service_workers="block")
+    context.route("**/worker.js", lambda route: route.fulfill(status=404))
+    page = open_app(context, server.address)
+    assert "cannot be started" in page.text_content("#problem")
+    assert page.is_disabled("#camera")
+    assert len(page.workers) == 0
+    context.close()
+
+
+def test_the_other_camera_is_not_a_mirror(chromium, server):
+    with chromium("--use-fake-device-for-media-stream=device-count=2") as two:
+        page = open_app(two.context(permissions=["camera"]), server.address)
+        page.click("#camera")
+        wait_text(page, "status", "Reading the camera")
+        mirrored = "() => document.getElementById('frame').hasAttribute('data-mirrored')"
+        assert page.evaluate(mirrored)
+        page.click("#flip")
+        page.wait_for_function("() => !document.getElementById('frame').hasAttribute('data-mirrored')")
+        wait_text(page, "status", "Reading the camera")
+        assert not page.evaluate(mirrored)
+
+
 @pytest.fixture(scope="module")
 def face_camera(chromium, tmp_path_factory):
     """Chromium whose camera shows the portrait, moving."""
@@ -296,7 +334,7 @@ def face_camera(chromium, tmp_path_factory):
 
     path = write_moving_portrait(ffmpeg, tmp_path_factory.mktemp("camera") / "face.y4m")
     arguments = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={path}")
-    with Browser(chromium, *arguments) as running:
+    with chromium(*arguments) as running:
         yield running
 
 
@@ -332,7 +370,9 @@ def test_the_camera_is_followed_saved_and_stopped_when_nobody_looks(face_camera,
     labels = models.read_card("fast").outputs["probabilities"].labels
     assert rows[0] == [*COLUMNS, *labels]
     assert len(rows) - 1 == sum(max(len(frame["faces"]), 1) for frame in frames)
-    assert [frame["frame"] for frame in frames] == list(range(len(frames)))
+    numbers = [frame["frame"] for frame in frames]
+    assert numbers[0] == 0
+    assert numbers == sorted(set(numbers)), "one that came when nobody looked is missing"
     times = [frame["time"] for frame in frames]
     assert times == sorted(times)
     seen = [face for frame in frames for face in frame["faces"]]

@@ -22,7 +22,8 @@ from mien.web import icons, runtime
 #: The model that is put in where none is named: the smallest.
 MODEL = "fast"
 
-_HERE = Path(str(resources.files("mien.web")))
+#: The npm package: plain files.
+PACKAGE_FOLDER = Path(str(resources.files("mien.web")))
 # First line of the service worker, by which a folder is known as one of ours.
 _MARK = "// Written by mien app."
 
@@ -65,11 +66,11 @@ def content(model: str | Path = MODEL) -> dict[str, bytes]:
     if "yunet" not in card.framing:
         raise models.ModelError(f"the model {card.name!r} does not say how to frame a face that YuNet finds")
     name = f"{path.stem}.onnx"
-    files = {file.name: file.read_bytes() for file in sorted((_HERE / "page").iterdir()) if file.is_file()}
+    files = {file.name: file.read_bytes() for file in sorted((PACKAGE_FOLDER / "page").iterdir()) if file.is_file()}
     files["icons/icon.svg"] = files.pop("icon.svg")
     files |= {f"icons/{icon}": data for icon, data in icons.all_icons().items()}
-    files |= {f"mien/lib/{file.name}": file.read_bytes() for file in sorted((_HERE / "lib").glob("*.js"))}
-    files["mien/index.js"] = (_HERE / "index.js").read_bytes()
+    files |= {f"mien/lib/{file.name}": file.read_bytes() for file in sorted((PACKAGE_FOLDER / "lib").glob("*.js"))}
+    files["mien/index.js"] = (PACKAGE_FOLDER / "index.js").read_bytes()
     files |= {f"models/{name}": path.read_bytes(), f"models/{YUNET.name}": fetch(YUNET).read_bytes()}
     files |= {f"vendor/{file}": data for file, data in runtime.files().items()}
     files["licenses.txt"] = _LICENSES.format(version=runtime.VERSION, detector=YUNET.name).encode()

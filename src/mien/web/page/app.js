@@ -251,17 +251,12 @@ function onVisibility() {
   }
 }
 
-/** The worker died: say so, start a new one, and go on. */
+/** The worker died: say so, and start a new one. */
 async function onStopped() {
-  const again = shows === "camera";
   closeSource("");
   if (!(await openReader())) return;
   problem(WORDS.stopped);
   say("Ready.");
-  if (again) {
-    openCamera();
-    problem(WORDS.stopped);
-  }
 }
 
 function legendEntry(label) {

@@ -4,8 +4,9 @@ import { colorOf, percent, shown } from "./view.js";
 
 // Frames kept at most: about an hour and a half of a camera. What comes later is shown, but not kept.
 const MOST = 100_000;
-// Seconds after which a face that was not seen counts as away, in shares and on the timeline.
-const GAP = 0.5;
+// Seconds: a face that was missed for less counts as seen all the time; where frames come slowly, so does one that the
+// frame before showed, unless that was longer ago than the second number.
+const GAP = 0.5, SLOW = 2;
 
 export class History {
   #frames = []; // as JSON: a fifth of the memory of objects
@@ -36,11 +37,12 @@ export class History {
   add(frame) {
     if (!this.isFull) this.#frames.push(JSON.stringify(frame));
     if (frame.time === null) return;
+    const before = this.end;
     this.end = frame.time;
     for (const face of frame.faces) {
       const [label] = shown(face);
       const last = this.#open.get(face.track);
-      const seen = last && frame.time - last.to <= GAP;
+      const seen = last && frame.time - last.to <= (last.to === before ? SLOW : GAP);
       if (seen) last.to = frame.time;
       if (seen && last.label === label) continue;
       const span = { track: face.track, label, from: frame.time, to: frame.time };

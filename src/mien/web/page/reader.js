@@ -5,6 +5,7 @@ const PATIENCE = 60_000;
 
 export class Reader {
   #worker = null;
+  #isOpen = false;
   #waiting = new Map();
   #count = 0;
   #files;
@@ -12,7 +13,7 @@ export class Reader {
 
   /**
    * @param {{model: string, detector: string}} files addresses relative to the page
-   * @param {() => void} onStopped called when the worker broke down and a new one was started
+   * @param {() => void} onStopped called when a worker that had been running broke down
    */
   constructor(files, onStopped) {
     [this.#files, this.#onStopped] = [files, onStopped];
@@ -25,6 +26,7 @@ export class Reader {
     const address = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
     const worker = new Worker(address, { type: "module", name: "mien" });
     this.#worker = worker;
+    this.#isOpen = false;
     const { promise: started, resolve: onStarted, reject: onDead } = withResolvers();
     this.#waiting.set("start", { resolve: onStarted, reject: onDead, timer: this.#timer(worker) });
     worker.onmessage = ({ data: { id, value, error } }) => {
@@ -37,7 +39,9 @@ export class Reader {
     worker.onerror = worker.onmessageerror = (event) => this.#broken(worker, event.message);
     try {
       await started; // what is sent before the worker's module runs would be lost
-      return await this.call("open", this.#files);
+      const model = await this.call("open", this.#files);
+      this.#isOpen = true;
+      return model;
     } finally {
       URL.revokeObjectURL(address);
     }
@@ -66,7 +70,7 @@ export class Reader {
       reject(Object.assign(new Error(`the computing part stopped: ${why ?? "unknown"}`), { code: "stopped" }));
     }
     this.#waiting.clear();
-    this.#onStopped();
+    if (this.#isOpen) this.#onStopped(); // one that never ran would not run the second time either
   }
 }
 

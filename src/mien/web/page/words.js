@@ -8,9 +8,10 @@ export const WORDS = {
   denied: `The camera was not allowed. Allow it for this page in the browser (the sign beside the address), then press Camera again. ${ELSE}`,
   noCamera: `No camera was found. Connect one and press Camera again. ${ELSE}`,
   inUse: `The camera cannot be opened; another program may be using it. Close that, then press Camera again. ${ELSE}`,
-  noSimd: "This browser is too old for this page: it lacks WebAssembly with SIMD. Chrome or Edge 91, Firefox 105 and Safari 16.4 have it.",
+  noSimd: "This browser is too old for this page: it lacks WebAssembly with SIMD. Chrome and Edge 91, Firefox 114 and Safari 16.4 have it.",
   noMemory: "There is not enough memory. Close other tabs, then reload this page.",
-  stopped: "The part that computes was stopped by the browser and has been started again. If that repeats, close other tabs.",
+  stopped: "The part that computes was stopped and has been started again. If that repeats, close other tabs.",
+  notStarted: "The part that computes cannot be started here. Reload this page; if that does not help, use a newer browser.",
   notKept: "This page could not be kept for use without a network: the storage is full or blocked. It works as long as it is open.",
   hidden: "Paused while this page is hidden; the camera is off.",
 };
@@ -30,6 +31,7 @@ export function cameraProblem(error) {
 
 /** The text for an error of the recognizer. */
 export function readerProblem(error) {
+  if (error.code === "stopped") return `${WORDS.notStarted} (${error.message})`;
   if (/not enough memory/.test(error.message)) return `${WORDS.noMemory} (${error.message})`;
   return error.message.charAt(0).toUpperCase() + error.message.slice(1) + (/[.!?]$/.test(error.message) ? "" : ".");
 }
