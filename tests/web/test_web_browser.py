@@ -189,6 +189,7 @@ def test_nothing_leaves_the_device(page, server, portrait):
 def test_the_pages_policy_alone_keeps_the_worker_from_other_addresses(browser, server):
     context = browser.context(service_workers="block")
     page = open_app(context, server.address)
+    wait_text(page, "status", "^Ready.$")
     before = len(server.requests)
     send = (
         "async (where) => { try { await fetch(where, { mode: 'no-cors' }); return 'sent'; }"
@@ -305,7 +306,7 @@ def test_a_worker_that_cannot_start_is_told_once(browser, server):
     context = browser.context(service_workers="block")
     context.route("**/worker.js", lambda route: route.fulfill(status=404))
     page = open_app(context, server.address)
-    assert "cannot be started" in page.text_content("#problem")
+    wait_text(page, "problem", "cannot be started")
     assert page.is_disabled("#camera")
     assert len(page.workers) == 0
     context.close()
@@ -342,7 +343,7 @@ def test_the_camera_is_followed_saved_and_stopped_when_nobody_looks(face_camera,
     context = face_camera.context(permissions=["camera"], accept_downloads=True)
     page = open_app(context, server.address)
     page.click("#camera")
-    wait_text(page, "history-title", r": [2-9] s")
+    wait_text(page, "kept", r"^([3-9]\d|\d{3,}) pictures")
     assert "Face 1: happy" in wait_text(page, "faces", "happy")
     assert "Face 1 (" in wait_text(page, "shares", "happy")
 

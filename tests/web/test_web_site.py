@@ -77,7 +77,8 @@ def test_every_address_in_the_page_is_a_file_and_none_is_elsewhere(cache, tmp_pa
             assert (path.parent / target).is_file(), (path, target)
     for icon in manifest["icons"][1:]:
         width, height = map(int, icon["sizes"].split("x"))
-        assert Image.open(out / icon["src"]).size == (width, height)
+        with Image.open(out / icon["src"]) as image:
+            assert image.size == (width, height)
 
 
 def test_the_policy_names_no_other_origin():
