@@ -4,6 +4,8 @@ import { toRgb } from "./pixels.js";
 
 // Pixels of the largest picture that is read; what phones take has up to 50 million.
 const MOST = 64e6;
+// The last canvas: pictures of a camera are all of one size.
+let canvas = null;
 
 /**
  * @param image raw pixels (`{width, height, data}`, as ImageData), a Blob or File, or anything that
@@ -27,8 +29,10 @@ export async function read(image) {
     if (width * height > MOST) {
       throw new MienError("picture", `the picture of ${width}x${height} pixels is too large: at most ${MOST / 1e6} million`);
     }
-    const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+    if (canvas?.width !== width || canvas.height !== height) canvas = new OffscreenCanvas(width, height);
+    const context = canvas.getContext("2d", { willReadFrequently: true });
     if (!context) throw new MienError("picture", `not enough memory for a picture of ${width}x${height} pixels`);
+    context.clearRect(0, 0, width, height);
     context.drawImage(bitmap, 0, 0);
     return toRgb(context.getImageData(0, 0, width, height));
   } finally {
