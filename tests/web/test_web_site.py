@@ -149,3 +149,22 @@ def test_the_package_names_the_version_that_the_app_is_built_with():
     assert runtime.VERSION in runtime.PACKAGE.url
     project = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
     assert f'version = "{package["version"]}"' in project
+
+
+def test_the_page_of_documents_has_the_recorded_weights():
+    root = Path(__file__).parents[2]
+    recorded = json.loads((root / "benchmarks" / "app.json").read_text(encoding="utf-8"))
+    fast, other = recorded["weight fast"], recorded["weight default"]
+    rows = {
+        "everything, `fast`": fast["all"],
+        "everything, `default`": other["all"],
+        "the runtime's WebAssembly": fast["vendor/ort-wasm-simd-threaded.wasm"],
+        "`fast.onnx`": fast["models/fast.onnx"],
+        "YuNet": fast["models/face_detection_yunet_2026may.onnx"],
+        "before the page is seen": fast["first_paint"],
+    }
+    page = (root / "docs" / "app.md").read_text(encoding="utf-8")
+    for name, sizes in rows.items():
+        told = re.search(rf"^\| {re.escape(name)} \| (.*) \|$", page, re.MULTILINE)[1].split(" | ")
+        digits = 3 if sizes["bytes"] < 1e5 else 2
+        assert told == [f"{sizes[form] / 1e6:.{digits}f}" for form in ("bytes", "gzip", "brotli")], name
