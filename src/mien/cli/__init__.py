@@ -33,6 +33,7 @@ from mien.cli import (
     tune,
     watch,
 )
+from mien.cli.app import app as write_app
 from mien.errors import MienError
 
 app = typer.Typer(
@@ -48,6 +49,7 @@ app.command("batch")(batch.batch)
 app.command("watch")(watch.watch)
 app.command("serve")(serve.serve)
 app.command("bench")(bench.bench)
+app.command("app")(write_app)
 app.add_typer(recipes.app, name="recipes")
 app.command("train")(train.train)
 app.command("tune")(tune.tune)
