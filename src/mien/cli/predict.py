@@ -47,6 +47,12 @@ def predict(
     annotate: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Put copies with the results drawn on them in this folder.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a gallery: one page with thumbnails, boxes and a filter.")
+    ] = None,
+    hide_faces: Annotated[
+        bool, typer.Option("--hide-faces", help="Pixelate the detected faces in annotated copies and the gallery.")
+    ] = False,
     summary: Annotated[
         Path | None, typer.Option(help="Write JSON: time per expression and transitions, for each person and clip.")
     ] = None,
@@ -107,6 +113,9 @@ def predict(
         raise typer.BadParameter(f"--{forms[0]} and --{forms[1]} exclude each other")
     if resume and not output:
         raise typer.BadParameter("--resume goes with --output")
+    if hide_faces and not (annotate or html):
+        raise typer.BadParameter("--hide-faces goes with --annotate or --html")
+    from mien.outputs.gallery import Gallery
     from mien.outputs.summary import Summary
     from mien.outputs.tables import File
     from mien.outputs.timeline import SUFFIXES, Timeline
@@ -115,7 +124,7 @@ def predict(
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be valid text
-    _check_parents(output, summary, timeline)
+    _check_parents(output, html, summary, timeline)
     if timeline and timeline.suffix.lower() not in SUFFIXES:
         raise MienError(f"{timeline}: a timeline is drawn as {', '.join(SUFFIXES)}")
     reading = Reading(every=every, start=start, end=end, private=private, limit=seconds)
@@ -131,7 +140,8 @@ def predict(
     with ExitStack() as closing, _interruptible() as reached:
         screen = closing.enter_context(printer(form, labels, top, total))
         # The table last, so that what is wrong with the copies is said before it is begun, and it is closed first.
-        copies = closing.enter_context(Copies(annotate, sources, _say)) if annotate else None
+        copies = closing.enter_context(Copies(annotate, sources, _say, hide=hide_faces)) if annotate else None
+        gallery = closing.enter_context(Gallery(html, hide=hide_faces)) if html else None
         table = closing.enter_context(File(output, labels, resume=resume)) if output else None
         reading = replace(reading, skip=table.done if table else frozenset[str]())
         for shot, frame in recognizer.read(shots(sources, reading), Following(track=track, smooth=smooth)):
@@ -145,6 +155,8 @@ def predict(
                 _say(f"note: {frame.source or 'the picture'}: {frame.note}")
             if drawn:
                 drawn.add(frame)
+            if gallery:
+                gallery.write(shot.pixels, frame)
             screen.write(frame)
             if table:
                 table.write(frame)
@@ -152,6 +164,8 @@ def predict(
         _write_json(summary, total.to_dict())
     if drawn and timeline:
         drawn.save(timeline)
+    if html:
+        _say(f"gallery: {html}")
     say_left_out(sources)
     if reached.interrupted and not live:
         raise typer.Exit(130)
