@@ -41,7 +41,7 @@ def predict(
     as_lines: Annotated[bool, typer.Option("--jsonl", help="Print JSON Lines, one object a picture.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one line a face.")] = False,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write a table: .csv, .json, .jsonl or .parquet.")
+        Path | None, typer.Option("--output", "-o", help="Write a table: .csv, .json, .jsonl or .parquet.")
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on with the .csv or .jsonl that an interrupted run left.")] = False,
     annotate: Annotated[
@@ -88,7 +88,9 @@ def predict(
             show_default=False,
         ),
     ] = None,
-    every: Annotated[int, typer.Option(min=1, help="Take each so many-th frame.", rich_help_panel=_VIDEO)] = 1,
+    stride: Annotated[
+        int, typer.Option(min=1, help="Process every N-th frame.", metavar="N", rich_help_panel=_VIDEO)
+    ] = 1,
     start: Annotated[float, typer.Option(min=0, help="Second to start at.", rich_help_panel=_VIDEO)] = 0,
     end: Annotated[float | None, typer.Option(help="Second to end at.", rich_help_panel=_VIDEO)] = None,
     track: Annotated[bool, typer.Option(help="Follow faces and number them.", rich_help_panel=_VIDEO)] = True,
@@ -127,7 +129,7 @@ def predict(
     _check_parents(output, html, summary, timeline)
     if timeline and timeline.suffix.lower() not in SUFFIXES:
         raise MienError(f"{timeline}: a timeline is drawn as {', '.join(SUFFIXES)}")
-    reading = Reading(every=every, start=start, end=end, private=private, limit=seconds)
+    reading = Reading(every=stride, start=start, end=end, private=private, limit=seconds)
     recognizer = Recognizer(
         model, detector, align=align, min_size=min_size, error_rate=error_rate, provider=provider, prior=prior
     )
