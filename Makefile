@@ -7,7 +7,7 @@ SAMPLE := docs/astronaut.jpg
 # Tests run in two processes: one thread each, or torch's threads fight over the cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test check tools format fuzz results clean
+.PHONY: demo test check tools format fuzz results dist clean
 
 # What the base install can do: no torch, no data, no network after the install.
 demo: $(VENV)/base
@@ -44,6 +44,17 @@ format: $(VENV)/dev
 DATA ?= fer2013.parquet
 results: $(VENV)/dev
 	$(BIN)/python benchmarks/results.py $(DATA)
+
+# Wheel and sdist; the wheel, at most 10 MB, is installed in a fresh environment and reads the portrait.
+dist: $(VENV)/base
+	rm -rf dist build/wheel
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check build
+	$(BIN)/python -m build --outdir dist .
+	test $$(wc -c < dist/mien-*.whl) -le 10000000
+	$(PYTHON) -m venv build/wheel
+	build/wheel/bin/python -m pip install --quiet --disable-pip-version-check dist/mien-*.whl
+	build/wheel/bin/mien --version
+	build/wheel/bin/mien predict $(SAMPLE)
 
 # The stamps are made again when the dependencies change.
 $(VENV)/base: pyproject.toml

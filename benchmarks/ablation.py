@@ -119,7 +119,7 @@ def main() -> None:
     rows = [row for row in ROWS if row.name in asked.names.split(",")]
     wanted = trials.missing(rows, asked.seeds.split(","), asked.data, RECORD, "rows")
     if any(row.name == "errors" for row, _ in wanted):
-        folds = ("crossval", trials.RECIPE, "--data", str(asked.data), *FOLDED, "--out", str(FOLDS))
+        folds = ("crossval", trials.RECIPE, "--data", str(asked.data), *FOLDED, "-o", str(FOLDS))
         subprocess.run([sys.executable, "-m", "mien", *folds], check=True)
     for row, seed, found in trials.run(wanted, asked.data, RUNS, asked.jobs):
         print(table(trials.add(RECORD, "rows", row, seed, found)), flush=True)

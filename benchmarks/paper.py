@@ -32,7 +32,7 @@ class Cell:
     @property
     def command(self) -> str:
         """What runs it."""
-        return f"mien train {self.options} --data fer2013.parquet --out {self.run}"
+        return f"mien train {self.options} --data fer2013.parquet -o {self.run}"
 
 
 def _cells() -> list[Cell]:

@@ -1,12 +1,12 @@
 """Renew the shipped files' answer, and everything in the documents that states their figures. One command for all.
 
-    python benchmarks/refit.py fer2013.parquet --note 'WHY'     # models, predictions, ledger, README, model pages
+    python benchmarks/refit.py fer2013.parquet --note 'WHY'     # models, predictions, ledger, figures, model pages
     python benchmarks/refit.py fer2013.parquet --note 'WHY' --only fast --no-pages
 
 Each file keeps its heads bit for bit; the answer fused from both is fitted again on validation (``mien export NAME``).
-Then validation and test are scored, figures go into card, ``docs/predictions`` and the README's table, each look at the
-test split into the ledger, and ``docs/models/NAME.md`` is written anew with the note it had. ``resnet50``, a file of
-card format 1, is left as it is. A file that comes out as it was is not scored again.
+Then validation and test are scored, figures go into card, ``docs/predictions`` and the table of ``docs/figures.md``,
+each look at the test split into the ledger, and ``docs/models/NAME.md`` is written anew with the note it had.
+``resnet50``, a file of card format 1, is left as it is. A file that comes out as it was is not scored again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mien.export import package
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-README = ROOT / "README.md"
+FIGURES = DOCS / "figures.md"
 FILES = ("default", "fast", "ensemble")
 
 
@@ -46,8 +46,8 @@ def note_of(page: Path) -> str:
     return found[1] if found else ""
 
 
-def readme_rows() -> list[str]:
-    """The lines of the README's table, from the committed predictions."""
+def figure_rows() -> list[str]:
+    """The lines of the table of figures, from the committed predictions."""
     rows = []
     for name in models.installed():
         for split in ("test", "validation"):
@@ -61,13 +61,13 @@ def readme_rows() -> list[str]:
     return rows
 
 
-def write_readme() -> None:
+def write_figures() -> None:
     """Put the lines in place of those that are there."""
-    lines = README.read_text(encoding="utf-8").splitlines()
+    lines = FIGURES.read_text(encoding="utf-8").splitlines()
     names = tuple(f"| {name} | {split}," for name in models.installed() for split in ("test", "validation"))
     places = [k for k, line in enumerate(lines) if line.startswith(names)]
-    lines[places[0] : places[-1] + 1] = readme_rows()
-    README.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    lines[places[0] : places[-1] + 1] = figure_rows()
+    FIGURES.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -85,7 +85,7 @@ def main() -> None:
         if package.renew(file, source, file).card.graph_sha256 != before:
             scored(file, source, asked.note)
         print(f"{file}: {models.read_card(file).outputs['probabilities'].metrics}")
-    write_readme()
+    write_figures()
     for name in (asked.only or FILES) if asked.pages else ():
         page = DOCS / "models" / f"{name}.md"
         told = [DOCS / "predictions" / f"{name}-{source.info.name}-{split}.parquet" for split in ("validation", "test")]

@@ -1,4 +1,4 @@
-"""The figures in the README and in the shipped cards are those of the committed predictions tables."""
+"""The figures in the documents and in the shipped cards are those of the committed predictions tables."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from mien.literature import record as board_record
 from mien.literature import systems as board_list
 
 ROOT = Path(__file__).parents[1]
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
 ALL = sorted((ROOT / "docs" / "predictions").glob("*.parquet"))
 #: Behind figures of the results page that no shipped file gives.
 OTHERS = ("single",)
@@ -29,7 +29,7 @@ def test_there_are_predictions_of_validation_and_test_for_every_shipped_model():
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
-def test_card_and_readme_state_what_the_predictions_give(path):
+def test_card_and_figures_page_state_what_the_predictions_give(path):
     table = predictions.read(path)
     model = path.stem.split("-")[0]
     card = models.read_card(model)
@@ -45,6 +45,34 @@ def test_card_and_readme_state_what_the_predictions_give(path):
         low, high = figures["interval95"]
         expected = [figures["n"], figures["top1"], low, high, figures["balanced_accuracy"], figures["macro_f1"]]
         assert stated == [*expected, figures["ece"]]
+
+
+@pytest.mark.parametrize(
+    ("model", "label_set"), [(m, s) for m in ("default", "ensemble") for s in ("fer2013", "ferplus")]
+)
+def test_the_readme_states_what_the_predictions_give(model, label_set):
+    table = predictions.read(ROOT / "docs" / "predictions" / f"{model}-fer2013-test.parquet")
+    (f,) = (metrics.measure(scores) for scores in table.scores if scores.label_set == label_set)
+    told = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split("## How good it is")[1].split())
+    part = told.partition("`ensemble`")[2 if model == "ensemble" else 0]
+    shown = re.findall(r"([\d.]+) %", part)
+    assert float(shown[0 if label_set == "fer2013" else 1]) == round(100 * f.top1, 1)
+    if model == "default":
+        assert f"n = {f.n:,}" in part
+    size = models.find(model).stat().st_size / 1e6
+    assert f"{size:.1f} MB" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_compares_as_recorded(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    script = runpy.run_path(str(ROOT / "benchmarks" / "peers.py"))
+    recorded = json.loads((ROOT / "benchmarks" / "peers.json").read_text(encoding="utf-8"))
+    assert script["short_table"](recorded["figures"]) in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_table_of_figures_is_the_one_that_refit_writes():
+    script = runpy.run_path(str(ROOT / "benchmarks" / "refit.py"))
+    assert "\n".join(script["figure_rows"]()) in TEXT
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)

@@ -1,12 +1,11 @@
 """mien reads facial expressions in pictures.
 
-    >>> from mien import Recognizer
-    >>> recognizer = Recognizer()                                   # doctest: +SKIP
-    >>> recognizer.predict("photo.jpg").faces[0].expression         # doctest: +SKIP
+    >>> import mien
+    >>> mien.predict("photo.jpg").faces[0].expression               # doctest: +SKIP
     'happy'
 
-The public names are below; each is loaded when it is first used, so that ``import mien`` costs next to
-nothing.
+The public names are those of ``__all__``; each is loaded when it is first used, so that ``import mien`` costs next to
+nothing. Load a :class:`Recognizer` once to choose the model and the detector, and to read folders, videos and cameras.
 """
 
 from __future__ import annotations
@@ -14,39 +13,63 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mien.errors import DetectorError, DownloadError, MienError, ModelError, PictureError, SourceError
+    from mien.errors import (
+        DataError,
+        DetectorError,
+        DownloadError,
+        ExportError,
+        LabelError,
+        MienError,
+        MissingExtraError,
+        ModelError,
+        PictureError,
+        RecipeError,
+        SourceError,
+        TrainingError,
+        WriteError,
+    )
+    from mien.models import Card, Model
     from mien.outputs.draw import annotate
-    from mien.recognizer import Recognizer
-    from mien.results import Box, Face, Frame
+    from mien.recognizer import Recognizer, TrackingOptions, predict
+    from mien.results import Box, Face, Frame, Quality
+    from mien.sources.sources import ReadOptions
 
     __version__: str
 
 __all__ = [
     "Box",
+    "Card",
+    "DataError",
     "DetectorError",
     "DownloadError",
+    "ExportError",
     "Face",
     "Frame",
+    "LabelError",
     "MienError",
+    "MissingExtraError",
+    "Model",
     "ModelError",
     "PictureError",
+    "Quality",
+    "ReadOptions",
+    "RecipeError",
     "Recognizer",
     "SourceError",
+    "TrackingOptions",
+    "TrainingError",
+    "WriteError",
     "__version__",
     "annotate",
+    "predict",
 ]
 
 _HOME = {
-    "Box": "mien.results",
-    "DetectorError": "mien.errors",
-    "DownloadError": "mien.errors",
-    "Face": "mien.results",
-    "Frame": "mien.results",
-    "MienError": "mien.errors",
-    "ModelError": "mien.errors",
-    "PictureError": "mien.errors",
-    "Recognizer": "mien.recognizer",
-    "SourceError": "mien.errors",
+    **dict.fromkeys([name for name in __all__ if name.endswith("Error")], "mien.errors"),
+    **dict.fromkeys(["Box", "Face", "Frame", "Quality"], "mien.results"),
+    **dict.fromkeys(["Recognizer", "TrackingOptions", "predict"], "mien.recognizer"),
+    **dict.fromkeys(["Card", "Model"], "mien.models"),
+    "ReadOptions": "mien.sources.sources",
     "annotate": "mien.outputs.draw",
 }
 

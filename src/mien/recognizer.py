@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from mien.results import Face, Frame
 from mien.sources import sources
 from mien.sources.images import Color, Picture, read_noted
 from mien.sources.shot import Shot
-from mien.sources.sources import Reading, Source
+from mien.sources.sources import ReadOptions, Source
 from mien.tracking.follower import Follower
 from mien.tracking.smoothing import Smoother
 
@@ -39,7 +40,7 @@ SEARCHES = ("auto", "full", "quick")
 
 
 @dataclass(frozen=True)
-class Following:
+class TrackingOptions:
     """How faces are followed through a video.
 
     Attributes:
@@ -51,6 +52,9 @@ class Following:
     track: bool = True
     interval: int = 5
     smooth: float = 0.4
+
+
+Following = TrackingOptions
 
 
 @dataclass(frozen=True)
@@ -152,12 +156,13 @@ class Recognizer:
             shown = ascii(os.fspath(picture))[:80]
             raise PictureError(f"predict takes one picture; {shown} is read by stream(...), frame by frame")
         pixels, note = read_noted(picture, color=color)
-        source = os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else None
-        seen = self._see(Shot(source, pixels, note=note), None)
-        return self._scored([seen])[0]
+        is_file = isinstance(picture, (str, os.PathLike))
+        seen = self._see(Shot(os.fspath(picture) if is_file else None, pixels, note=note), None)
+        frame = self._scored([seen])[0]
+        return frame if is_file else replace(frame, origin=(picture, color))
 
     def stream(
-        self, source: Source, *, reading: Reading | None = None, following: Following | None = None
+        self, source: Source, *, reading: ReadOptions | None = None, following: TrackingOptions | None = None
     ) -> Iterator[Frame]:
         """Read any source, picture by picture, in constant memory.
 
@@ -173,9 +178,9 @@ class Recognizer:
         for _, frame in self.read(sources.shots(source, reading), following):
             yield frame
 
-    def read(self, shots: Iterable[Shot], following: Following | None = None) -> Iterator[tuple[Shot, Frame]]:
+    def read(self, shots: Iterable[Shot], following: TrackingOptions | None = None) -> Iterator[tuple[Shot, Frame]]:
         """As :meth:`stream`, of shots, each with its pixels for whoever wants to draw on them."""
-        following = following or Following()
+        following = following or TrackingOptions()
         waiting: list[_Seen] = []
         clip: tuple[str | None, Follower, Smoother | None] | None = None
         steady: Smoother | None = None
@@ -280,6 +285,26 @@ class Recognizer:
                 )
             )
         return frames
+
+
+def predict(picture: Picture, color: Color | None = None) -> Frame:
+    """Read the expressions of all faces in one picture with the default model and detector.
+
+    As ``Recognizer().predict(picture)``; the recognizer is loaded at the first call and kept.
+
+    Args:
+        picture: a path, an encoded picture as bytes, a PIL image, or an array (``mien.sources.images``).
+        color: "rgb" or "bgr", the channel order of a color array; without meaning for anything else.
+
+    Raises:
+        PictureError: the picture cannot be read, or is of the wrong shape or type.
+    """
+    return _default().predict(picture, color)
+
+
+@lru_cache(maxsize=1)
+def _default() -> Recognizer:
+    return Recognizer()
 
 
 def _prior(card: Card, asked: Prior) -> NDArray[np.float64]:

@@ -1,14 +1,22 @@
 """What recognition returns: frozen, plain, the same shape whatever went in.
 
 Owns ``Box``, ``Quality``, ``Face`` and ``Frame`` and their forms as dict and table rows. Refuses to know pictures,
-detectors and models.
+detectors and models; what a frame shows of itself is drawn by :mod:`mien.outputs.display`, loaded when it is asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import os
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 #: What :attr:`Face.expression` is where the model is less sure than its user asked for, or the face is too small.
 UNSURE = "unsure"
@@ -94,7 +102,7 @@ class Quality:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Face:
     """One face and what its expression was read as.
 
@@ -124,6 +132,12 @@ class Face:
         object.__setattr__(self, "outputs", MappingProxyType(frozen))
         if self.smoothed is not None:
             object.__setattr__(self, "smoothed", MappingProxyType(dict(self.smoothed)))
+
+    def __repr__(self) -> str:
+        """One line: expression, probability and box."""
+        track = "" if self.track is None else f" track {self.track}:"
+        label, probability = self.steadiest
+        return f"<Face{track} {label} {probability:.1%} at {self.box.to_list()}>"
 
     def __hash__(self) -> int:
         """Of what equal faces share; the mappings of their probabilities cannot be hashed."""
@@ -211,7 +225,7 @@ class Face:
         return label if probability >= self.threshold else UNSURE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Frame:
     """One picture and the faces found in it, from left to right; no face is an empty tuple, not an error.
 
@@ -227,6 +241,8 @@ class Frame:
         prior: share of each expression that the probabilities are calibrated for, summing to 1; None where the model
             does not say.
         note: what should be known of a picture that was read, as that its last rows are missing; None: nothing.
+        origin: what was passed to ``predict`` and its channel order, so that the frame can be shown; None for files,
+            which are read again, and for videos and streams. It is not compared, and not pickled.
     """
 
     source: str | None
@@ -240,6 +256,73 @@ class Frame:
     error: str | None = None
     prior: Mapping[str, float] | None = None
     note: str | None = None
+    origin: Any = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        """One line: source, size, number of faces and their expressions."""
+        place = self.source or "picture"
+        place += "" if self.index is None else f" frame {self.index}"
+        if self.error is not None:
+            return f"<Frame {place}: not read: {self.error}>"
+        size = f"{self.width}x{self.height}"
+        if not self.faces:
+            return f"<Frame {place} {size}: no face>"
+        told = ", ".join(f"{label} {probability:.1%}" for label, probability in (f.steadiest for f in self.faces[:5]))
+        count = "1 face" if len(self.faces) == 1 else f"{len(self.faces)} faces"
+        return f"<Frame {place} {size}: {count}: {told}{', ...' if len(self.faces) > 5 else ''}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but ``origin``: pixels do not travel with results."""
+        return {name: value for name, value in self.__dict__.items() if name != "origin"}
+
+    def _repr_html_(self) -> str:
+        """The annotated picture and a table, for notebooks."""
+        from mien.outputs import display
+
+        return display.to_html(self)
+
+    def show(self, picture: NDArray[np.uint8] | None = None) -> None:
+        """Open the annotated picture in the system's viewer.
+
+        Args:
+            picture: RGB uint8 (H, W, 3), needed for frames of videos and streams, which keep no pixels.
+
+        Raises:
+            MienError: there is no picture or no viewer.
+        """
+        from mien.outputs import display
+
+        display.show(self, picture, "rgb")
+
+    def save(self, path: str | os.PathLike[str], picture: NDArray[np.uint8] | None = None) -> Path:
+        """Write the annotated picture; a file of that name is replaced, the picture itself never.
+
+        Args:
+            path: ends in .jpg, .png or .webp.
+            picture: RGB uint8 (H, W, 3), needed for frames of videos and streams, which keep no pixels.
+
+        Returns:
+            The path.
+
+        Raises:
+            MienError: there is no picture, or no picture is written under such a name.
+            WriteError: the file cannot be written.
+        """
+        from mien.outputs import display
+
+        return display.save(self, path, picture, "rgb")
+
+    def to_df(self) -> Any:
+        """:meth:`to_rows` as a pandas DataFrame; whole numbers stay whole where cells are empty.
+
+        Several frames: ``pandas.concat(frame.to_df() for frame in recognizer.stream("holidays/"))``.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        from mien.outputs import display
+
+        return display.to_df(self)
 
     def to_dict(self) -> dict[str, object]:
         """A plain dict, ready for JSON."""

@@ -60,7 +60,7 @@ class RunFolder:
             TrainingError: it does.
         """
         if self.run.exists():
-            raise TrainingError(f"{self.path} already holds a run: add --resume to go on, or choose another --out")
+            raise TrainingError(f"{self.path} already holds a run: add --resume to go on, or choose another --output")
 
     def create(self) -> None:
         """Make the folder.
@@ -161,9 +161,9 @@ def goes_on(folder: RunFolder, recipe: Experiment, table: Table, *, resume: bool
         folder.check_new()
         return False
     if not recipe.is_experiment_of(recipes.load(folder.recipe)):
-        raise TrainingError(f"{folder.path} holds a run of another recipe: choose another --out")
+        raise TrainingError(f"{folder.path} holds a run of another recipe: choose another --output")
     if folder.read_state().get("data") != table.fingerprint:
-        raise TrainingError(f"{folder.path} was trained on other data: choose another --out")
+        raise TrainingError(f"{folder.path} was trained on other data: choose another --output")
     return True
 
 

@@ -18,9 +18,9 @@ def folder(tmp_path_factory, patterns_path) -> Path:
     path = tmp_path_factory.mktemp("board")
     (path / "tiny.yaml").write_text(RECIPE)
     table = ("--data", patterns_path)
-    mien("train", "tiny.yaml", *table, "--out", "runs/net", cwd=path)
+    mien("train", "tiny.yaml", *table, "-o", "runs/net", cwd=path)
     search = ("--set", "classifier.kind=knn", "--set", "search={}")
-    mien("train", "hog", *table, *search, "--out", "runs/near", cwd=path)
+    mien("train", "hog", *table, *search, "-o", "runs/near", cwd=path)
     cells = [
         {"name": "Net", "recipe": "tiny.yaml", "run": "net"},
         {"name": "Near", "recipe": "hog", "set": ["classifier.kind=knn", "search={}"], "run": "near"},
@@ -66,13 +66,13 @@ def test_cells_stay_filled_when_their_runs_are_gone(folder, patterns_path):
     differ = [line for line in lines[1] if line not in lines[0]]
     assert len(differ) == 3  # the time of the network, what its mark means, the command with its own -o
     assert "†" in differ[0]
-    assert missing == "mien train cnn --data patterns.parquet --out runs/gone\n"
+    assert missing == "mien train cnn --data patterns.parquet -o runs/gone\n"
     assert "add --data" in mien("board", "--record", "kept.json", cwd=folder, code=2).stderr
 
 
 def test_missing_prints_commands_alone(folder):
     done = mien("board", "--list", "list.yaml", "--missing", cwd=folder)
-    assert done.stdout == "mien train cnn --data fer2013.parquet --out runs/gone\n"
+    assert done.stdout == "mien train cnn --data fer2013.parquet -o runs/gone\n"
 
 
 def test_test_scores_are_asked_for_and_recorded(folder, patterns_path):

@@ -25,7 +25,7 @@ def folder(tmp_path_factory, patterns_path):
     path = tmp_path_factory.mktemp("classical")
     (path / "tiny.yaml").write_text(RECIPE)
     mien("train", "tiny.yaml", "--data", patterns_path, cwd=path)
-    mien("train", "tiny.yaml", "--data", patterns_path, "--set", "classifier.kind=knn", "--out", "runs/knn", cwd=path)
+    mien("train", "tiny.yaml", "--data", patterns_path, "--set", "classifier.kind=knn", "-o", "runs/knn", cwd=path)
     return path
 
 
@@ -42,9 +42,9 @@ def test_a_pipeline_that_onnx_expresses_becomes_a_model_file(folder, patterns_pa
 
 
 def test_the_others_say_that_they_are_evaluate_only(folder, patterns_path):
-    again = mien("train", "tiny.yaml", "--data", patterns_path, "--resume", "--out", "runs/knn", cwd=folder, code=2)
+    again = mien("train", "tiny.yaml", "--data", patterns_path, "--resume", "-o", "runs/knn", cwd=folder, code=2)
     assert "another recipe" in again.stderr
-    change = ("--set", "classifier.kind=knn", "--out", "runs/knn", "--resume")
+    change = ("--set", "classifier.kind=knn", "-o", "runs/knn", "--resume")
     done = mien("train", "tiny.yaml", "--data", patterns_path, *change, cwd=folder)
     assert done.stdout.strip() == "runs/knn"
     assert "evaluate-only: nearest neighbours keep the training faces" in done.stderr

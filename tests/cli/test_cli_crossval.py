@@ -24,7 +24,7 @@ stages: [{epochs: 1, learning_rate: 0.1, batch_size: 20}]
 def test_folds_are_trained_scored_summed_up_and_kept(patterns_path, tmp_path):
     (tmp_path / "tiny.yaml").write_text(TINY)
     out = tmp_path / "cv"
-    ask = ["crossval", str(tmp_path / "tiny.yaml"), "--data", str(patterns_path), "--out", str(out)]
+    ask = ["crossval", str(tmp_path / "tiny.yaml"), "--data", str(patterns_path), "-o", str(out)]
     first = runner.invoke(app, ask)
     assert first.exit_code == 0, first.output
     assert "fold 1, 2 of 2" in first.stderr
@@ -49,7 +49,7 @@ def test_folds_are_trained_scored_summed_up_and_kept(patterns_path, tmp_path):
 @pytest.mark.slow
 def test_random_folds_are_marked_optimistic(patterns_path, tmp_path):
     (tmp_path / "tiny.yaml").write_text(TINY)
-    ask = ["crossval", str(tmp_path / "tiny.yaml"), "--data", str(patterns_path), "--out", str(tmp_path / "cv")]
+    ask = ["crossval", str(tmp_path / "tiny.yaml"), "--data", str(patterns_path), "-o", str(tmp_path / "cv")]
     done = runner.invoke(app, [*ask, "--set", "data.protocol=kfold-random"])
     assert done.exit_code == 0, done.output
     assert "(optimistic)" in done.stdout

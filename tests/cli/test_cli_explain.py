@@ -68,7 +68,7 @@ def test_the_labels_of_a_table(tmp_path, patterns_path):
 
 
 def test_an_output_that_does_not_fit_the_table(tmp_path, patterns_path):
-    ask = ["explain", "default", "--data", str(patterns_path), "--output", "other", "-o", str(tmp_path)]
+    ask = ["explain", "default", "--data", str(patterns_path), "--head", "other", "-o", str(tmp_path)]
     done = runner.invoke(app, ask)
     assert isinstance(done.exception, DataError)
     assert "no output 'other'" in str(done.exception)

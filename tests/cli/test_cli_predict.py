@@ -213,3 +213,22 @@ def test_search_says_how_thoroughly_faces_are_looked_for(run, monkeypatch, photo
     code, _, err = run(photos / "blank.png", "--search", "slow")
     assert code == 2
     assert "no search is called 'slow', only auto, full, quick" in err
+
+
+def test_a_gallery_is_written_and_hidden_faces_are_hidden_in_copies(run, photos, tmp_path):
+    page, plain, hidden = tmp_path / "page.html", tmp_path / "plain", tmp_path / "hidden"
+    code, _, err = run(photos / "deep", "--html", page, "--annotate", plain, "--detector", "haar")
+    assert code == 0
+    assert f"mien: gallery: {page}" in err
+    assert page.read_text(encoding="utf-8").count("<figure") == 1
+    run(photos / "deep", "--annotate", hidden, "--hide-faces", "--detector", "haar")
+    (box,) = (face.box for face in recognizer.Recognizer(detector="haar").predict(PORTRAIT).faces)
+    middle = np.s_[round(box.y + 20) : round(box.y + 70), round(box.x + 20) : round(box.x + 70)]
+    edges = [
+        np.abs(np.diff(np.asarray(Image.open(folder / "portrait-mien.jpg").convert("L"), int)[middle], axis=1)).mean()
+        for folder in (plain, hidden)
+    ]
+    assert edges[1] < edges[0] / 1.5
+    code, _, err = run(PORTRAIT, "--hide-faces")
+    assert code == 2
+    assert "--annotate or --html" in err

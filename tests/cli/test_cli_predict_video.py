@@ -124,7 +124,7 @@ def test_csv_has_a_row_for_frames_without_a_face(run, clip):
 
 
 def test_parts_of_a_video_and_of_what_is_done_with_it(run, clip):
-    _, out, _ = run(clip, "--jsonl", "--start", 0.2, "--end", 0.9, "--every", 3, "--no-track")
+    _, out, _ = run(clip, "--jsonl", "--start", 0.2, "--end", 0.9, "--stride", 3, "--no-track")
     frames = [json.loads(line) for line in out.splitlines()]
     assert [frame["frame"] for frame in frames] == [2, 5, 8]
     assert {face["track"] for frame in frames for face in frame["faces"]} == {None}
@@ -264,7 +264,7 @@ def test_a_folder_takes_copies_of_all(run, clip, photo, tmp_path, without_ffmpeg
 
 
 def test_copies_of_thinned_out_videos_keep_their_pace(run, clip, tmp_path, without_ffmpeg):
-    run(clip, "--every", 4, "--start", 0.2, "--annotate", tmp_path / "out.mp4")
+    run(clip, "--stride", 4, "--start", 0.2, "--annotate", tmp_path / "out.mp4")
     assert counted(tmp_path / "out.mp4") == 9  # 0.2 to 1.0 s, each picture until the next one
     assert video.rate_of(tmp_path / "out.mp4") == pytest.approx(10)
 
@@ -401,7 +401,7 @@ def test_a_camera_that_is_unplugged_is_said(run, camera):
         (["--json", "--csv"], "--json and --csv exclude each other"),
         (["--jsonl", "--csv"], "--jsonl and --csv exclude each other"),
         (["--resume"], "--resume goes with --output"),
-        (["--every", "0"], "--every"),
+        (["--stride", "0"], "--stride"),
         (["--start", "-1"], "--start"),
         (["--start", "2", "--end", "1"], "from 2.0 s to 1.0 s is no part of a video"),
         (["--end", "0"], "is no part of a video"),

@@ -42,7 +42,7 @@ def test_copy_keeps_comments_and_never_overwrites(tmp_path):
 @pytest.mark.slow
 def test_tune_prints_the_table_and_goes_on(patterns_path, tmp_path):
     (tmp_path / "tiny.yaml").write_text(TINY)
-    ask = ["tune", str(tmp_path / "tiny.yaml"), "--data", str(patterns_path), "--out", str(tmp_path / "runs")]
+    ask = ["tune", str(tmp_path / "tiny.yaml"), "--data", str(patterns_path), "-o", str(tmp_path / "runs")]
     ask += ["--over", "seed=1,2", "--set", "stages.0.epochs=1", "--markdown"]
     first = runner.invoke(app, ask)
     assert first.exit_code == 0, first.output

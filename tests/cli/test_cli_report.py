@@ -20,7 +20,7 @@ def folder(tmp_path_factory, patterns_path) -> Path:
     path = tmp_path_factory.mktemp("report")
     (path / "tiny.yaml").write_text(RECIPE)
     for seed in (1, 2):
-        mien("train", "tiny.yaml", "--data", patterns_path, "--set", f"seed={seed}", "--out", f"seed{seed}", cwd=path)
+        mien("train", "tiny.yaml", "--data", patterns_path, "--set", f"seed={seed}", "-o", f"seed{seed}", cwd=path)
     return path
 
 
@@ -118,7 +118,7 @@ def test_a_sheet_of_unseen_class_folders(folder):
     mien(*ask, "-o", "again.png", cwd=folder)
     mien(*ask, "-o", "other.png", "--seed", 1, cwd=folder)
     assert (folder / "again.png").read_bytes() == first != (folder / "other.png").read_bytes()
-    assert "no output 'x'" in mien(*ask, "--output", "x", cwd=folder, code=2).stderr
+    assert "no output 'x'" in mien(*ask, "--head", "x", cwd=folder, code=2).stderr
     score = ("evaluate", "default", "--data", "mma.parquet", "--split", "test", *LOOK)
     figures = json.loads(mien(*score, "--json", cwd=folder).stdout)["figures"]
     assert [(f["output"], f["label_set"], f["n"]) for f in figures] == [("probabilities_fer2013", "fer2013", 35)]

@@ -84,8 +84,8 @@ def test_cells_say_their_commands(tmp_path):
     ]
     made = listed(tmp_path, row(*cells)).rows[0].cells
     assert [cell.command(tmp_path / "runs", "t.parquet").replace(f"{tmp_path}/", "") for cell in made] == [
-        "mien train hog --data t.parquet --set classifier.kind=knn --out runs/a",
-        "mien crossval cnn --folds 5 --data pooled.parquet --set 'stages.*.epochs=2' --out runs/b",
+        "mien train hog --data t.parquet --set classifier.kind=knn -o runs/a",
+        "mien crossval cnn --folds 5 --data pooled.parquet --set 'stages.*.epochs=2' -o runs/b",
         "mien ensemble runs/a runs/b --data t.parquet -o runs/c",
     ]
 
@@ -142,7 +142,7 @@ def test_a_run_fills_its_cell_and_the_test_split_is_never_scored(board_runs, tmp
     assert "thread" in whole.hardware
     assert (found["absent"].state, found["begun"].state) == ("absent", "unfinished")
     lines = board_page.missing(list(found.values()))
-    assert [line.split("--out ")[1] for line in lines] == [f"{board_runs}/absent", f"{board_runs}/begun --resume"]
+    assert [line.split("-o ")[1] for line in lines] == [f"{board_runs}/absent", f"{board_runs}/begun --resume"]
 
 
 @pytest.mark.slow

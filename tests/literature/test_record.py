@@ -87,4 +87,4 @@ def test_the_page_says_what_was_timed_earlier(tmp_path):
     assert "1 of 2 cells are filled" in page
     assert "| 1.50 † |" in page
     assert "† Timed for an earlier board" in page
-    assert board_page.missing(kept) == ["mien train cnn --data t.parquet --out runs/b"]
+    assert board_page.missing(kept) == ["mien train cnn --data t.parquet -o runs/b"]

@@ -64,8 +64,7 @@ def test_an_ensemble_is_rebuilt_from_its_members_trained_as_they_were(sources):
     lines = page.split("## Rebuild")[1].strip().strip("`").strip().splitlines()
     trained = [line for line in lines if "train default" in line]
     assert trained == [
-        f"mien train default --data fer2013.parquet --set seed=5 --out runs/{name}"
-        for name in ("mine", "small", "inner")
+        f"mien train default --data fer2013.parquet --set seed=5 -o runs/{name}" for name in ("mine", "small", "inner")
     ]
     assert "mien ensemble fast runs/inner --data fer2013.parquet --pack two.onnx --name pair" in lines
     assert "mien export runs/small --data fer2013.parquet --precision int8 --views none -o small.onnx" in lines
@@ -81,7 +80,7 @@ def test_what_pre_trains_names_its_own_table(sources):
     model = copy(sources.model)
     model.card = replace(card, recipe={**card.recipe, "network": network, "distillation": None})
     page = model_page.page(replace(sources, model=model))
-    assert "mien train fast-tiny-imagenet --data tiny-imagenet.parquet --out runs/fast-tiny-imagenet" in page
+    assert "mien train fast-tiny-imagenet --data tiny-imagenet.parquet -o runs/fast-tiny-imagenet" in page
 
 
 def test_copied_test_faces_are_left_out_of_the_deduplicated_row(sources):

@@ -74,7 +74,7 @@ def chosen(run: RunFolder) -> ClassicalRecipe:
     """
     recipe, state = recipes.load(run.recipe), run.read_state()
     if not isinstance(recipe, ClassicalRecipe) or "chosen" not in state:
-        raise TrainingError(f"{run.path} holds no fitted pipeline: mien train RECIPE --data FILE --out {run.path}")
+        raise TrainingError(f"{run.path} holds no fitted pipeline: mien train RECIPE --data FILE -o {run.path}")
     return list(recipe.candidates())[state["chosen"]["candidate"] - 1][1]
 
 

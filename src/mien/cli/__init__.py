@@ -8,6 +8,7 @@ Verb files import what is heavy inside their functions, so that ``mien --help`` 
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -34,36 +35,59 @@ from mien.cli import (
     watch,
 )
 from mien.cli.app import app as write_app
+from mien.cli.verbs import Verb, Verbs, panel_of
 from mien.errors import MienError
 
 app = typer.Typer(
     name="mien",
-    help="Reads facial expressions: trains networks, measures them honestly, reads photos.",
+    cls=Verbs,
+    help="Read facial expressions in pictures and videos; train networks for it and measure them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(data.app, name="data")
-app.command("predict")(predict.predict)
-app.command("batch")(batch.batch)
-app.command("watch")(watch.watch)
-app.command("serve")(serve.serve)
-app.command("bench")(bench.bench)
-app.command("app")(write_app)
-app.add_typer(recipes.app, name="recipes")
-app.command("train")(train.train)
-app.command("tune")(tune.tune)
-app.command("crossval")(crossval.crossval)
-app.command("evaluate")(evaluate.evaluate)
-app.command("export")(export.export)
-app.command("report")(report.report)
-app.command("compare")(compare.compare)
-app.command("ensemble")(ensemble.ensemble)
-app.command("matrix")(matrix.matrix)
-app.command("board")(board.board)
-app.command("sheet")(sheet.sheet)
-app.command("explain")(explain.explain)
-app.add_typer(models.app, name="models")
+for _name, _group in (("data", data.app), ("recipes", recipes.app), ("models", models.app)):
+    app.add_typer(_group, name=_name, rich_help_panel=panel_of(_name))
+for _verb in (
+    predict.predict,
+    watch.watch,
+    serve.serve,
+    batch.batch,
+    bench.bench,
+    train.train,
+    tune.tune,
+    crossval.crossval,
+    evaluate.evaluate,
+    report.report,
+    compare.compare,
+    ensemble.ensemble,
+    matrix.matrix,
+    board.board,
+    sheet.sheet,
+    explain.explain,
+    export.export,
+):
+    app.command(_verb.__name__, cls=Verb, rich_help_panel=panel_of(_verb.__name__))(_verb)
+app.command("app", cls=Verb, rich_help_panel=panel_of("app"))(write_app)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from mien import __version__
+
+        print(f"mien {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Read facial expressions in pictures and videos; train networks for it and measure them."""
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from mien.cli.folders import say_left_out
 
 def batch(
     sources: Annotated[list[str], typer.Argument(help="Folders, pictures, videos, archives.", show_default=False)],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The job's folder.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The job's folder.")],
     model: Annotated[str | None, typer.Option(help="An installed model or a model file; see mien models.")] = None,
     detector: Annotated[str, typer.Option(help="auto, yunet, haar, ...; see mien predict.")] = "auto",
     search: Annotated[str, typer.Option(help="auto, full or quick; see mien predict.")] = "auto",
@@ -24,7 +24,7 @@ def batch(
         typer.Option(min=0, max=1, help="Answer unsure rather than be wrong more often; see mien predict."),
     ] = None,
     prior: Annotated[str | None, typer.Option(help="natural, balanced or a JSON file; see mien predict.")] = None,
-    every: Annotated[int, typer.Option(min=1, help="Of videos, take each so many-th frame.")] = 1,
+    stride: Annotated[int, typer.Option(min=1, help="Process every N-th frame of videos.", metavar="N")] = 1,
     smooth: Annotated[float, typer.Option(min=0, help="Seconds that probabilities are averaged over.")] = 0.4,
     shard: Annotated[int, typer.Option(min=1, help="Sources in a shard; what a killed worker does again.")] = 500,
     workers: Annotated[
@@ -38,7 +38,7 @@ def batch(
     """
     from mien.batch import Done, Job, list_sources, run
 
-    job = Job(model, detector, align, min_size, error_rate, every, smooth, shard, prior, search)
+    job = Job(model, detector, align, min_size, error_rate, stride, smooth, shard, prior, search)
     found = list_sources(sources)
     shown = sys.stderr.isatty()
     for news in run(found, output, job, address=address, workers=workers):

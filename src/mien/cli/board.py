@@ -23,7 +23,7 @@ def board(
     data: Annotated[
         Path | None, typer.Option("--data", help="The table that runs were trained on, to score what is not scored.")
     ] = None,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The Markdown file.")] = Path("board.md"),
+    out: Annotated[Path, typer.Option("--output", "-o", help="The Markdown file.")] = Path("board.md"),
     html: Annotated[Path | None, typer.Option("--html", help="Write it as one self-contained page, too.")] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Write accuracy against milliseconds as PNG.")] = None,
     listed: Annotated[

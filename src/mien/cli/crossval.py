@@ -20,7 +20,9 @@ def crossval(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a .yaml file.")],
     data: Annotated[Path, typer.Option("--data", help="The data table, from mien data import.")],
     folds: Annotated[int | None, typer.Option(help="How many. [default: the recipe's]", min=2)] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Holds the runs. [default: runs/crossval-RECIPE]")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Holds the runs. [default: runs/crossval-RECIPE]")
+    ] = None,
     changes: Annotated[list[str] | None, typer.Option("--set", help="Change a value for all: path=value.")] = None,
 ) -> None:
     """Train a recipe on all folds but one, for each fold in turn; the test split is not read.

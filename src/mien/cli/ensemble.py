@@ -22,7 +22,7 @@ def ensemble(
     data: Annotated[
         Path | None, typer.Option("--data", help="The table, to score what has no predictions yet.")
     ] = None,
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for its predictions.")] = Path("ensemble"),
+    out: Annotated[Path, typer.Option("--output", "-o", help="Folder for its predictions.")] = Path("ensemble"),
     test: Annotated[bool, typer.Option("--test", help="Answer the test split too, with the same weights.")] = False,
     ledger: LedgerFile = None,
     why: Why = "",

@@ -25,7 +25,7 @@ def explain(
     picture: Annotated[str | None, typer.Argument(help="The picture with the faces.", show_default=False)] = None,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="The PNG, or with --data the folder, to write. [default: explained]"),
+        typer.Option("--output", "-o", help="The PNG, or with --data the folder, to write. [default: explained]"),
     ] = None,
     face: Annotated[
         int | None,
@@ -50,7 +50,7 @@ def explain(
     ] = 210,
     seed: Annotated[int, typer.Option("--seed", help="Of their choice.", rich_help_panel=_TABLE)] = 0,
     patch: Annotated[float, typer.Option("--patch", help="Side of the hiding square, as a share of the face's.")] = 0.2,
-    output: Annotated[str | None, typer.Option("--output", help="The model's output, if not the first.")] = None,
+    head: Annotated[str | None, typer.Option("--head", help="The model's output, if not the first.")] = None,
     ledger: LedgerFile = None,
     why: Why = "",
     overwrite: Overwrite = False,
@@ -71,13 +71,13 @@ def explain(
         target = out or Path("explained.png")
         if out is None:
             check_free(target, overwrite=overwrite, option="-o")
-        write(target, _picture(model, picture, face, label, detector, output, patch), parents=True)
+        write(target, _picture(model, picture, face, label, detector, head, patch), parents=True)
         print(target)
     elif data is not None:
         look = ledger_for(str(split), ledger, why)
         folder = out or Path("explained")
         check_free(folder / "occlusion.png", folder / "occlusion.json", overwrite=overwrite, option="-o")
-        _table(model, data, split, folder, faces, seed, output, patch, look and look.about("explain"))
+        _table(model, data, split, folder, faces, seed, head, patch, look and look.about("explain"))
 
 
 def _picture(

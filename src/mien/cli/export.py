@@ -37,7 +37,7 @@ def export(
     data: Annotated[Path, typer.Option("--data", help="The table that it was trained on.")],
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="The model file. [default: model.onnx in the run folder]"),
+        typer.Option("--output", "-o", help="The model file. [default: model.onnx in the run folder]"),
     ] = None,
     views: Annotated[
         Look, typer.Option("--views", help="Answer the mean over the face and its mirror image, or over ten windows.")

@@ -22,7 +22,7 @@ def matrix(
     ],
     data: Annotated[list[Path], typer.Option("--data", help="A data table; repeated, one column each.")],
     split: Annotated[Split, typer.Option("--split", help="validation or test, of every table.")] = Split.validation,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Write it there instead of printing it.")] = None,
+    out: Annotated[Path | None, typer.Option("--output", "-o", help="Write it there instead of printing it.")] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Write it as a heat map, PNG.")] = None,
     ledger: LedgerFile = None,
     why: Why = "",

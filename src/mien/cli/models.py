@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mien import models as catalogue
+from mien.cli.verbs import Verb
 
 app = typer.Typer(help="List the installed models, show a model's card, or write it as a page.")
 
@@ -34,12 +35,17 @@ def list_models(context: typer.Context) -> None:
 @app.command("show")
 def show(
     name: Annotated[str, typer.Argument(help="An installed model's name, or a model file.")] = catalogue.DEFAULT,
+    full: Annotated[bool, typer.Option("--full", help="Print the whole card.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole card as JSON.")] = False,
 ) -> None:
-    """Print a model's card."""
+    """Print what a model is, how good it is, and its terms."""
     card = catalogue.read_card(name)
     if as_json:
         print(card.to_json())
+        return
+    if not full:
+        for line in _short(card, catalogue.find(name)):
+            print(line)
         return
     document: dict[str, Any] = json.loads(card.to_json())
     del document["golden"]["rgb"]
@@ -47,11 +53,37 @@ def show(
         print(line)
 
 
-@app.command("card")
+@app.command("fetch")
+def fetch(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="yunet, mediapipe. [default: all]", show_default=False)
+    ] = None,
+) -> None:
+    """Fetch the files of other projects that detectors need, so that later runs need no network.
+
+    Prints a line for each as sha256sum does. They go to the cache folder, which MIEN_CACHE names; an image for
+    containers is built with it and run with MIEN_OFFLINE=1.
+
+    mien models fetch > files.sha256 && sha256sum --check files.sha256
+    """
+    from mien.detection.mediapipe import LANDMARKER
+    from mien.detection.yunet import YUNET
+    from mien.download import fetch as fetch_asset
+    from mien.errors import DetectorError
+
+    assets = {"yunet": YUNET, "mediapipe": LANDMARKER}
+    unknown = [name for name in names or () if name not in assets]
+    if unknown:
+        raise DetectorError(f"no detector {unknown[0]!r} needs a file, only {', '.join(assets)}")
+    for name in names or assets:
+        print(f"{assets[name].sha256}  {fetch_asset(assets[name])}")
+
+
+@app.command("card", cls=Verb)
 def card(
     name: Annotated[str, typer.Argument(help="An installed model's name, or a model file.")],
     data: Annotated[Path, typer.Option("--data", help="The table it was trained on, from mien data import.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The Markdown file to write.")],
+    out: Annotated[Path, typer.Option("--output", "-o", help="The Markdown file to write.")],
     predictions: Annotated[
         list[Path] | None,
         typer.Option("--predictions", help="What mien evaluate wrote; again for test. Validation is scored without."),
@@ -90,6 +122,24 @@ def card(
     text = model_page.page(model_page.Sources(model, answers, copied, found, timing, note))
     files.write(out, text, parents=True)
     print(out)
+
+
+def _short(card: catalogue.Card, path: Path) -> Iterator[str]:
+    """A card on one screen."""
+    yield f"{card.name} {card.version}: {path.stat().st_size / 1e6:.1f} MB, crops of {card.width}x{card.height} pixels"
+    for name, output in card.outputs.items():
+        yield f"\n{name}: {', '.join(output.labels)}"
+        for split, f in output.metrics.items():
+            low, high = f["interval95"]
+            yield (
+                f"  {split}, {output.label_set}: {f['top1']} % right [{low}, {high}], balanced accuracy"
+                f" {f['balanced_accuracy']} %, ECE {f['ece']}, n = {f['n']:,}"
+            )
+    yield f"\ndetectors: {', '.join(card.framing)}"
+    yield f"licence: {card.licence}"
+    yield f"data terms: {card.data_terms}"
+    yield f"intended use: {card.intended_use}"
+    yield "\nThe whole card: --full, or --json."
 
 
 def _outline(value: Mapping[str, Any], indent: str = "") -> Iterator[str]:

@@ -41,12 +41,18 @@ def predict(
     as_lines: Annotated[bool, typer.Option("--jsonl", help="Print JSON Lines, one object a picture.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one line a face.")] = False,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write a table: .csv, .json, .jsonl or .parquet.")
+        Path | None, typer.Option("--output", "-o", help="Write a table: .csv, .json, .jsonl or .parquet.")
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on with the .csv or .jsonl that an interrupted run left.")] = False,
     annotate: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Put copies with the results drawn on them in this folder.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a gallery: one page with thumbnails, boxes and a filter.")
+    ] = None,
+    hide_faces: Annotated[
+        bool, typer.Option("--hide-faces", help="Pixelate the detected faces in annotated copies and the gallery.")
+    ] = False,
     summary: Annotated[
         Path | None, typer.Option(help="Write JSON: time per expression and transitions, for each person and clip.")
     ] = None,
@@ -89,7 +95,9 @@ def predict(
             show_default=False,
         ),
     ] = None,
-    every: Annotated[int, typer.Option(min=1, help="Take each so many-th frame.", rich_help_panel=_VIDEO)] = 1,
+    stride: Annotated[
+        int, typer.Option(min=1, help="Process every N-th frame.", metavar="N", rich_help_panel=_VIDEO)
+    ] = 1,
     start: Annotated[float, typer.Option(min=0, help="Second to start at.", rich_help_panel=_VIDEO)] = 0,
     end: Annotated[float | None, typer.Option(help="Second to end at.", rich_help_panel=_VIDEO)] = None,
     track: Annotated[bool, typer.Option(help="Follow faces and number them.", rich_help_panel=_VIDEO)] = True,
@@ -114,6 +122,9 @@ def predict(
         raise typer.BadParameter(f"--{forms[0]} and --{forms[1]} exclude each other")
     if resume and not output:
         raise typer.BadParameter("--resume goes with --output")
+    if hide_faces and not (annotate or html):
+        raise typer.BadParameter("--hide-faces goes with --annotate or --html")
+    from mien.outputs.gallery import Gallery
     from mien.outputs.summary import Summary
     from mien.outputs.tables import File
     from mien.outputs.timeline import SUFFIXES, Timeline
@@ -122,10 +133,10 @@ def predict(
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be valid text
-    _check_parents(output, summary, timeline)
+    _check_parents(output, html, summary, timeline)
     if timeline and timeline.suffix.lower() not in SUFFIXES:
         raise MienError(f"{timeline}: a timeline is drawn as {', '.join(SUFFIXES)}")
-    reading = Reading(every=every, start=start, end=end, private=private, limit=seconds)
+    reading = Reading(every=stride, start=start, end=end, private=private, limit=seconds)
     recognizer = Recognizer(
         model,
         detector,
@@ -145,7 +156,8 @@ def predict(
     with ExitStack() as closing, _interruptible() as reached:
         screen = closing.enter_context(printer(form, labels, top, total))
         # The table last, so that what is wrong with the copies is said before it is begun, and it is closed first.
-        copies = closing.enter_context(Copies(annotate, sources, _say)) if annotate else None
+        copies = closing.enter_context(Copies(annotate, sources, _say, hide=hide_faces)) if annotate else None
+        gallery = closing.enter_context(Gallery(html, hide=hide_faces)) if html else None
         table = closing.enter_context(File(output, labels, resume=resume)) if output else None
         reading = replace(reading, skip=table.done if table else frozenset[str]())
         for shot, frame in recognizer.read(shots(sources, reading), Following(track=track, smooth=smooth)):
@@ -159,6 +171,8 @@ def predict(
                 _say(f"note: {frame.source or 'the picture'}: {frame.note}")
             if drawn:
                 drawn.add(frame)
+            if gallery:
+                gallery.write(shot.pixels, frame)
             screen.write(frame)
             if table:
                 table.write(frame)
@@ -166,6 +180,8 @@ def predict(
         _write_json(summary, total.to_dict())
     if drawn and timeline:
         drawn.save(timeline)
+    if html:
+        _say(f"gallery: {html}")
     say_left_out(sources)
     if reached.interrupted and not live:
         raise typer.Exit(130)

@@ -26,12 +26,13 @@ class Copies:
         place: a folder, made if it is not there; or, where the only source is a video, the file to write.
         sources: the words of this run.
         say: is told what was written.
+        hide: pixelate the faces.
     """
 
-    def __init__(self, place: Path, sources: Sequence[str], say: Callable[[str], None]) -> None:
+    def __init__(self, place: Path, sources: Sequence[str], say: Callable[[str], None], *, hide: bool = False) -> None:
         from mien.outputs.video_writer import SUFFIXES
 
-        self._say = say
+        self._say, self._hide = say, hide
         self._file = place if place.suffix.lower() in SUFFIXES else None
         self._folder = place.parent if self._file else place
         try:
@@ -50,13 +51,15 @@ class Copies:
     def write(self, shot: Shot, frame: Frame) -> None:
         """Draw a frame onto its picture and add it to its copy."""
         from mien.outputs.draw import annotate
+        from mien.outputs.pixelate import hide_faces
 
         if shot.pixels is None:
             return
         moving = shot.index is not None
         if self._movie and (not moving or self._movie[0] != shot.source):
             self._close()
-        drawn = annotate(shot.pixels, frame, charts=not moving)
+        pixels = hide_faces(shot.pixels, frame) if self._hide else shot.pixels
+        drawn = annotate(pixels, frame, charts=not moving)
         if not moving:
             if self._file:
                 raise MienError(f"{shot.source} is no video, and {self._file} is one: name a folder")

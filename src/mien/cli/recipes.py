@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import sys
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table as Grid
 
 from mien.errors import RecipeError, require
+
+_PIPED = 120  # columns of a list that goes into a file or another program
 
 app = typer.Typer(help="List, show and copy the shipped recipes.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_recipes() -> None:
-    """List the shipped recipes with what they do and the figure last measured."""
+    """List the shipped recipes, a line each; ``mien recipes show NAME`` has the rest."""
     require("pydantic", "train")
     from mien.recipes import loader as recipes
 
-    grid = Grid("recipe", "what it does", "measured", show_lines=True)
-    for name in recipes.names():
-        spec = recipes.load(name)
-        grid.add_row(name, spec.description, spec.measured or "not yet")
-    Console().print(grid)
+    width = Console().width if sys.stdout.isatty() else _PIPED
+    names = recipes.names()
+    column = max(map(len, names)) + 2
+    for name in names:
+        print(f"{name:{column}}{textwrap.shorten(recipes.load(name).description, width - column, placeholder=' …')}")
 
 
 @app.command("show")

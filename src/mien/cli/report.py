@@ -29,7 +29,7 @@ def report(
     ] = True,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="Where the page goes; a folder each for several. [default: RUN/report]"),
+        typer.Option("--output", "-o", help="Where the page goes; a folder each for several. [default: RUN/report]"),
     ] = None,
     ledger: LedgerFile = None,
     why: Why = "",

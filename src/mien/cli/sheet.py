@@ -19,10 +19,10 @@ def sheet(
     model: Annotated[str, typer.Argument(help="An installed model's name, or a model file.")],
     data: Annotated[Path, typer.Option("--data", help="The data table, from mien data import.")],
     split: Annotated[Split, typer.Option("--split", help="Which faces.")] = Split.validation,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="The PNG to write. [default: sheet.png]")] = None,
+    out: Annotated[Path | None, typer.Option("--output", "-o", help="The PNG to write. [default: sheet.png]")] = None,
     faces: Annotated[int, typer.Option("--faces", min=1, max=400, help="How many to show, labels balanced.")] = 24,
     seed: Annotated[int, typer.Option("--seed", help="Of their choice.")] = 0,
-    output: Annotated[str | None, typer.Option("--output", help="The model's output, if not the fitting one.")] = None,
+    head: Annotated[str | None, typer.Option("--head", help="The model's output, if not the fitting one.")] = None,
     ledger: LedgerFile = None,
     why: Why = "",
     overwrite: Overwrite = False,
@@ -43,9 +43,7 @@ def sheet(
         out = Path("sheet.png")
         check_free(out, overwrite=overwrite, option="-o")
     loaded, read = models.load(model), table.read(data)
-    scores = _chosen(
-        predict(loaded, read, str(split), ledger=look and look.about("sheet")), read.info.label_set, output
-    )
+    scores = _chosen(predict(loaded, read, str(split), ledger=look and look.about("sheet")), read.info.label_set, head)
     figures = measure(scores)
     chosen = sampling.choose(scores.truth, faces, seed)
     pixels = read.split(str(split)).take(chosen).pictures(max(loaded.card.width, 96))

@@ -26,7 +26,7 @@ _HARDWARE = "--accelerator, --devices and --nodes"
 def train(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a .yaml file; see mien recipes list.")],
     data: Annotated[Path, typer.Option("--data", help="The data table, from mien data import.")],
-    out: Annotated[Path | None, typer.Option("--out", help="The run folder. [default: runs/RECIPE]")] = None,
+    out: Annotated[Path | None, typer.Option("--output", "-o", help="The run folder. [default: runs/RECIPE]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="Change a value of the recipe: path=value; may be repeated.")

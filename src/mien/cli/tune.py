@@ -23,7 +23,9 @@ def tune(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a .yaml file.")],
     data: Annotated[Path, typer.Option("--data", help="The data table, from mien data import.")],
     over: Annotated[list[str], typer.Option("--over", help="Values to try: path=a,b,c; repeated, all combinations.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Holds the runs. [default: runs/tune-RECIPE]")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Holds the runs. [default: runs/tune-RECIPE]")
+    ] = None,
     changes: Annotated[list[str] | None, typer.Option("--set", help="Change a value for all: path=value.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
 ) -> None:

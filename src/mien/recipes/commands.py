@@ -14,11 +14,11 @@ def train_command(recipe: str, changes: Sequence[str], data: str, out: str, fold
     """The command line that trains a recipe with changes, or cross-validates it.
 
     >>> train_command("hog", ["classifier.kind=knn"], "fer2013.parquet", "runs/hog-knn")
-    'mien train hog --data fer2013.parquet --set classifier.kind=knn --out runs/hog-knn'
+    'mien train hog --data fer2013.parquet --set classifier.kind=knn -o runs/hog-knn'
     """
     sets = [word for change in changes for word in ("--set", change)]
     verb = ["train", recipe] if folds is None else ["crossval", recipe, "--folds", str(folds)]
-    return shlex.join(["mien", *verb, "--data", data, *sets, "--out", out])
+    return shlex.join(["mien", *verb, "--data", data, *sets, "-o", out])
 
 
 def differences(shipped: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:

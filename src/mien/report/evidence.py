@@ -91,7 +91,7 @@ def gather(folder: str | Path, table: Table | None, splits: Sequence[str], ledge
     run = RunFolder(folder)
     state = run.read_state()
     if state.get("state") != "finished":
-        raise TrainingError(f"{run.path} holds no finished run: mien train RECIPE --data FILE --out {run.path}")
+        raise TrainingError(f"{run.path} holds no finished run: mien train RECIPE --data FILE -o {run.path}")
     recipe = recipes.load(run.recipe)
     if table and state["data"] != table.fingerprint:
         raise TrainingError(f"{run.path} was trained on other data than this table of {table.info.name}")

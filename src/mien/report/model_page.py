@@ -203,7 +203,7 @@ def _training(recipe: Mapping[str, Any], data: str, folder: str) -> Iterator[str
     name = str(recipe.get("name"))
     for earlier in _earlier_runs(recipe):
         first = PurePath(earlier).name
-        yield f"mien train {first} --data {_table_of(first) or data} --out {earlier}"
+        yield f"mien train {first} --data {_table_of(first) or data} -o {earlier}"
     own = recipes.load(name).model_dump(mode="json") if name in recipes.names() else recipe
     yield train_command(name, differences(own, recipe), data, folder)
 

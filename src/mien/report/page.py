@@ -196,7 +196,7 @@ def _commands(request: Request) -> list[str]:
     report += ["--test"] if "test" in evidence.predictions else []
     report += [] if request.with_views else ["--no-views"]
     report += [] if out == run / "report" else ["-o", str(out)]
-    train = ["mien", "train", str(evidence.run.recipe), "--data", table, "--out", f"{run}-again"]
+    train = ["mien", "train", str(evidence.run.recipe), "--data", table, "-o", f"{run}-again"]
     return [shlex.join(train), shlex.join(report)]
 
 

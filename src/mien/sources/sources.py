@@ -51,7 +51,7 @@ _CAMERA = re.compile(r"camera:(\d{1,4})", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadOptions:
     """How sources are read.
 
     Attributes:
@@ -78,7 +78,10 @@ class Reading:
             raise SourceError(f"from {self.start} s to {self.end} s is no part of a video")
 
 
-def shots(source: Source, reading: Reading | None = None) -> Iterator[Shot]:
+Reading = ReadOptions
+
+
+def shots(source: Source, reading: ReadOptions | None = None) -> Iterator[Shot]:
     """The pictures of a source, or of many, in order.
 
     Args:
@@ -93,7 +96,7 @@ def shots(source: Source, reading: Reading | None = None) -> Iterator[Shot]:
         PictureError: something in the iterable is no source at all, or an array without its
             channel order or with a fourth axis.
     """
-    reading = reading or Reading()
+    reading = reading or ReadOptions()
     if isinstance(source, (str, os.PathLike)):
         yield from _guarded(os.fsdecode(source), reading)
     elif isinstance(source, (bytearray, memoryview)):
@@ -123,7 +126,7 @@ def is_more_than_a_picture(word: str) -> bool:
     return "://" in word or is_live(word) or archive.is_archive(path) or path.suffix.lower() in video.SUFFIXES
 
 
-def _guarded(word: str, reading: Reading) -> Iterator[Shot]:
+def _guarded(word: str, reading: ReadOptions) -> Iterator[Shot]:
     name = video.without_password(word) if "://" in word else word
     if name in reading.skip:
         return
@@ -133,7 +136,7 @@ def _guarded(word: str, reading: Reading) -> Iterator[Shot]:
         yield Shot(name, None, error)
 
 
-def _of_word(word: str, reading: Reading) -> Iterator[Shot]:
+def _of_word(word: str, reading: ReadOptions) -> Iterator[Shot]:
     camera = _CAMERA.fullmatch(word)
     if word == "-":
         yield _picture("-", sys.stdin.buffer.read(images.MAX_BYTES + 1), None)
@@ -151,7 +154,7 @@ def _of_word(word: str, reading: Reading) -> Iterator[Shot]:
         yield from _of_path(Path(word), reading)
 
 
-def _of_path(path: Path, reading: Reading) -> Iterator[Shot]:
+def _of_path(path: Path, reading: ReadOptions) -> Iterator[Shot]:
     try:
         folder, there = path.is_dir(), path.exists()
     except (OSError, ValueError) as error:
@@ -191,7 +194,7 @@ def _matches(pattern: Path) -> list[Path]:
         raise PictureError(f"{pattern}: no pattern for files: {error}") from error
 
 
-def _of_address(address: str, reading: Reading) -> Iterator[Shot]:
+def _of_address(address: str, reading: ReadOptions) -> Iterator[Shot]:
     from mien.sources import http  # what speaks HTTP is loaded where an address is read
 
     with http.open_address(address, private=reading.private) as reply:
@@ -220,7 +223,7 @@ def _motion_jpeg(reply: Reply, name: str) -> Iterator[Shot]:
             yield Shot(name, None, PictureError(f"{name}: frame {index}: {error}"), index, at, live=True)
 
 
-def _limited(live: Iterator[Shot], reading: Reading) -> Iterator[Shot]:
+def _limited(live: Iterator[Shot], reading: ReadOptions) -> Iterator[Shot]:
     """Each so many-th shot of a live source, until its time is over."""
     for count, shot in enumerate(live):
         if reading.limit is not None and (shot.time or 0.0) > reading.limit:
