@@ -187,7 +187,7 @@ def test_groups_are_on_the_page_where_they_are_asked_for(found, tmp_path):
     text = page.write(request).read_text(encoding="utf-8")
     part = text.partition('<section id="groups">')[2].partition("</section>")[0]
     assert part.count("<h3>") == len(plain.predictions["validation"].scores)
-    assert len(re.findall(r">above [\d.]+</th><td>1[78]</td>", part)) == part.count("<h3>")
+    assert len(re.findall(r">above [\d.]+</th><td>\d+</td>", part)) == part.count("<h3>")
     assert "fewer than 30 faces, too few to judge" in part
     assert (tmp_path / "groups.png").read_bytes().startswith(b"\x89PNG")
     assert "--no-views --by brightness --bins 2" in text

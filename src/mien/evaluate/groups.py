@@ -91,8 +91,8 @@ class Gap:
         high, low: the groups with the higher and the lower value.
         size: how much it is, 0-1.
         p: probability that some two groups differ as much relative to their sizes, were groups dealt at random.
-        p_same_labels: the same, were they dealt at random among faces of one true label (persons of the same ones): small where the labels that a
-            group happens to have do not explain the gap. None where hardly two persons have the same labels.
+        p_same_labels: the same, were they dealt at random among faces (or persons) of the same true labels: small where
+            the labels that a group happens to have do not explain the gap. None where hardly two persons have the same.
     """
 
     figure: str
