@@ -227,7 +227,7 @@ def groups(compared: Sequence[Comparison]) -> bytes:
         axes.set_xlim(0.7 * min(*sizes, FEW), 2 * max(sizes))
         axes.set_ylabel("top-1, %")
         axes.set_title(literal(f"{one.label_set} by {one.column}"))
-        axes.legend(frameon=False, fontsize=8, loc="lower right")
+        axes.legend(frameon=False, fontsize=8, loc="lower left")
         plain(axes)
     panels[-1].set_xlabel("faces in the group")
     return png(figure)
