@@ -26,7 +26,7 @@ def folder(tmp_path_factory, patterns_path) -> Path:
         {"name": "Near", "recipe": "hog", "set": ["classifier.kind=knn", "search={}"], "run": "near"},
         {"name": "Gone", "recipe": "cnn", "run": "gone", "needs": "time"},
     ]
-    rows = [{"number": 1, "system": "S", "does": "d", "published": [{"figure": "99"}], "cells": cells}]
+    rows = [{"number": 1, "system": "S", "does": "d", "published": [{"figure": "99", "data": "X"}], "cells": cells}]
     (path / "list.yaml").write_text(yaml.safe_dump({"rows": rows}))
     return path
 
@@ -38,7 +38,7 @@ def test_a_board_of_runs_that_never_scores_the_test_split(folder, patterns_path)
     text = (folder / "docs" / "board.md").read_text(encoding="utf-8")
     assert "2 of 3 cells are filled" in text
     assert "![Accuracy against milliseconds a face](board.png)" in text
-    assert "99 %, its data set not stated here" in text
+    assert "99 % on X, as quoted by the paper" in text
     lines = {
         line.split("|")[1].strip(): line.split("|")[1:-1] for line in text.split("## 1.")[1].splitlines() if "|" in line
     }

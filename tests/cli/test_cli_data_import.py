@@ -6,6 +6,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -108,3 +110,25 @@ def test_unknown_detectors_and_layouts_are_refused(jaffe: Path, tmp_path: Path) 
     with pytest.raises(DataError, match=r"expected AffectNet with training\.csv"):
         run("import", "affectnet", jaffe, "-o", tmp_path / "t")
     assert not (tmp_path / "t").exists()
+
+
+def test_columns_come_along_from_the_command_line(tmp_path: Path) -> None:
+    pictures = [cv2.imencode(".png", np.full((8, 8), k, np.uint8))[1].tobytes() for k in range(12)]
+    facts = {"face": pictures, "says": ["happy", "sad"] * 6, "set": ["development"] * 10 + ["other"] * 2}
+    facts["who"] = [f"p{k // 2}" for k in range(12)]
+    pq.write_table(pa.table(facts), tmp_path / "a.parquet")
+    named = ("--image", "face", "--label", "says", "--split", "set", "--group", "who")
+    text = run("import", "parquet", tmp_path / "a.parquet", "-o", tmp_path / "t", *named, "--only", "set=development")
+    assert "10 of 12 rows read: set=development" in text
+    table = read(tmp_path / "t")
+    assert table.column("who") == facts["who"][:10]
+    assert len(set(table.groups.tolist())) == 5
+    for k in range(4):
+        put(tmp_path / f"faces/{'happy' if k % 2 else 'sad'}/{k}.png", k)
+    (tmp_path / "about.csv").write_text("path,site\nsad/0.png,here\nhappy/1.png,there\n")
+    none = ("--validation", "0", "--test", "0")
+    run("import", "folder", tmp_path / "faces", "-o", tmp_path / "f", "--about", tmp_path / "about.csv", *none)
+    assert read(tmp_path / "f").column("site") == ["there", None, "here", None]
+    both = ("--about", tmp_path / "about.csv", "--groups", tmp_path / "about.csv")
+    with pytest.raises(DataError, match="are one list"):
+        run("import", "folder", tmp_path / "faces", "-o", tmp_path / "f", *both)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mien.data.class_folders import find_pictures, label_folders, read_labels
-from mien.data.folder import import_folder, read_groups
+from mien.data.folder import About, import_folder, read_about
 from mien.data.table import read
 from mien.errors import DataError, LabelError
 from mien.expressions import BASIC_EIGHT, BASIC_SEVEN
@@ -119,7 +119,7 @@ def test_a_list_of_groups_does_what_a_pattern_does(tmp_path: Path, write_tree) -
     lines = ["path,group", *(f"{path},{path.split('/')[1].split('_')[0]}" for path in tree)]
     (tmp_path / "groups.csv").write_text("\n".join(lines))
     import_folder(root, tmp_path / "a", group_pattern=r"/(p\d+)_")
-    import_folder(root, tmp_path / "b", groups=read_groups(tmp_path / "groups.csv"))
+    import_folder(root, tmp_path / "b", about=read_about(tmp_path / "groups.csv"))
     assert (read(tmp_path / "a").groups == read(tmp_path / "b").groups).all()
 
 
@@ -152,6 +152,26 @@ def test_files_of_other_types_are_left_out(tmp_path: Path, write_tree) -> None:
     assert [picture.path for picture in find_pictures(root)] == ["happy/1.png", "happy/deep/2.png"]
 
 
+def test_further_columns_of_a_list_come_along(tmp_path: Path, write_tree) -> None:
+    root = write_tree({f"happy/{k}.png": colour(k) for k in range(5)} | {"sad/9.png": colour(9)}, "a")
+    rows = ["path,camera,age", *(f"happy/{k}.png,{'left' if k % 2 else 'right'},{20 + k}" for k in range(5))]
+    (tmp_path / "about.csv").write_text("\n".join(rows))
+    import_folder(root, tmp_path / "t", about=read_about(tmp_path / "about.csv"), validation=0, test=0)
+    table = read(tmp_path / "t")
+    assert table.column("camera") == ["right", "left"] * 2 + ["right", None]
+    assert table.column("age") == [20.0, 21.0, 22.0, 23.0, 24.0, None]
+    assert table.take(table.labels == table.info.labels.index("sad")).column("age") == [None]
+    table.with_splits(table.splits, table.info).write(tmp_path / "again")
+    assert read(tmp_path / "again").column("camera") == table.column("camera")
+    for content, words in (
+        ("path,label\n", "a name that tables use"),
+        ("camera\n", "path"),
+    ):
+        (tmp_path / "about.csv").write_text(content)
+        with pytest.raises(DataError, match=words):
+            read_about(tmp_path / "about.csv")
+
+
 def test_wrong_folders_name_what_is_wrong(tmp_path: Path, write_tree) -> None:
     def fails(root: Path, message: str, **options: object) -> None:
         with pytest.raises(DataError, match=message):
@@ -167,7 +187,7 @@ def test_wrong_folders_name_what_is_wrong(tmp_path: Path, write_tree) -> None:
     fails(root, "is no regular expression", group_pattern="(")
     fails(root, "has 0 capture groups, expected one", group_pattern="x")
     fails(root, r"finds no group in happy/1\.png", group_pattern="(x)")
-    fails(root, r"sad/2\.png has no group", groups={"happy/1.png": "Ann"})
+    fails(root, r"sad/2\.png has no group", about=About({"happy/1.png": "Ann"}))
     (root / "sad/2.png").write_bytes((root / "sad/2.png").read_bytes()[:60])
     fails(root, r"sad/2\.png is not a readable picture")
     (root / "sad/2.png").unlink()
@@ -180,9 +200,9 @@ def test_wrong_folders_name_what_is_wrong(tmp_path: Path, write_tree) -> None:
 def test_wrong_lists_of_groups_are_refused(tmp_path: Path) -> None:
     (tmp_path / "g.csv").write_text("path,person\na,b\n")
     with pytest.raises(DataError, match=r"g\.csv has no column group: expected path,group"):
-        read_groups(tmp_path / "g.csv")
+        read_about(tmp_path / "g.csv", grouped=True)
     with pytest.raises(DataError, match=r"h\.csv is not a readable CSV file"):
-        read_groups(tmp_path / "h.csv")
+        read_about(tmp_path / "h.csv")
 
 
 def test_eight_expressions_are_a_label_set_of_their_own(tmp_path: Path, write_tree) -> None:

@@ -70,6 +70,45 @@ def test_splits_have_many_names(tmp_path: Path, written: tuple[str, ...], meant:
     assert imported(file).splits.tolist() == list(meant)
 
 
+def test_further_columns_come_along_and_persons_stay_together(tmp_path: Path) -> None:
+    persons = [f"p{k // 4}" for k in range(40)]
+    facts = {"person": persons, "age": [20 + k for k in range(40)], "box": [[1, 2]] * 40, "row": list(range(40))}
+    facts["skin"] = pa.array(["I", None, "VI", "III"] * 10).dictionary_encode()
+    file = source(tmp_path / "a", {"classes": "a,b"}, **facts)
+    table = imported(file, columns=Columns(group="person"))
+    assert table.column("person") == persons
+    assert table.column("age") == facts["age"]
+    assert table.column("skin") == ["I", None, "VI", "III"] * 10
+    assert set(table.further) == {"person", "age", "skin"}
+    assert "neither words nor numbers, or named as mien's own: box, row" in table.info.notes[0]
+    assert all(len(set(table.splits[4 * k : 4 * k + 4])) == 1 for k in range(10))
+    part = table.split("train")
+    assert part.column("person") == [persons[row] for row in part.rows]
+    table.write(tmp_path / "b")
+    assert read(tmp_path / "b").column("skin") == table.column("skin")
+    plain = imported(source(tmp_path / "c", {"classes": "a,b"}))
+    assert plain.further == {}
+    with pytest.raises(DataError, match="no column 'age'"):
+        plain.column("age")
+
+
+def test_rows_are_chosen_by_conditions(tmp_path: Path) -> None:
+    rows = {"set": ["development"] * 30 + ["unlabelled"] * 10, "by": ["x", "y"] * 20, "n": list(range(40))}
+    rows["label"] = ["happy" if k % 3 else "sad" for k in range(30)] + [None] * 10
+    file = source(tmp_path / "a", **rows)
+    options = {"columns": Columns(split="set"), "only": ["set=development", "by!=y"]}
+    table = imported(file, **options)
+    assert table.column("n") == list(range(0, 30, 2))
+    assert set(table.splits) == {"validation"}
+    assert (table.pictures() == np.stack([picture(k)[..., ::-1] for k in range(0, 30, 2)])).all()
+    assert table.info.notes[0] == "15 of 40 rows read: set=development and by!=y"
+    with pytest.raises(DataError, match="'unlabelled' is none of"):
+        imported(file, columns=Columns(split="set"))
+    for wrong, words in (("set", "expected COLUMN=VALUE"), ("sett=a", "of image, "), ("set=a", "no row of")):
+        with pytest.raises(DataError, match=words):
+            imported(file, only=[wrong])
+
+
 def test_a_table_without_test_rows_is_fine(tmp_path: Path) -> None:
     table = imported(source(tmp_path / "a", {"classes": "a,b"}, split=["train"] * 30 + ["validation"] * 10))
     assert set(table.splits.tolist()) == {"train", "validation"}

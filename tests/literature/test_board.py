@@ -44,7 +44,8 @@ def test_the_shipped_list_has_every_row_of_the_literature_and_only_recipes_that_
     shipped = systems.read()
     assert [r.number for r in shipped.rows] == list(range(1, 14))
     assert [r.number for r in shipped.rows if r.own] == [13]
-    assert all(r.published for r in shipped.rows if not r.own)
+    assert [r.number for r in shipped.rows if not r.published] == [1, 9, 13]
+    assert all(float(p.figure) and p.data for r in shipped.rows for p in r.published)
     for cell in (cell for r in shipped.rows for cell in r.cells if cell.recipe):
         recipes.load(cell.recipe, cell.changes)
     members = [cell.ensemble for r in shipped.rows for cell in r.cells if cell.ensemble]
@@ -235,7 +236,7 @@ def pages(tmp_path, *cells, **more):
 def test_both_forms_carry_the_same_and_escape_it(tmp_path):
     cell = {"name": "p|q <i>", "recipe": "cnn", "run": "c", "needs": "a GPU & time"}
     markdown, html = pages(tmp_path, cell)
-    assert "Published: 75.8 % on PrivateTest. An ensemble." in markdown
+    assert "Published: 75.8 % on PrivateTest, as quoted by the paper. An ensemble." in markdown
     assert "needs a GPU & time" in markdown
     assert "p\\|q <i>" in markdown
     tables_in = [line for line in markdown.splitlines() if line.startswith("| p")]
@@ -244,11 +245,41 @@ def test_both_forms_carry_the_same_and_escape_it(tmp_path):
     assert tags.open == []
     assert tags.anchors <= tags.ids
     assert tags.sources == ["data:image/png;base64,cG5n"]
-    for words in ("Published: 75.8 % on PrivateTest. An ensemble.", "needs a GPU &amp; time", "p|q &lt;i&gt;"):
+    for words in (
+        "Published: 75.8 % on PrivateTest, as quoted by the paper. An ensemble.",
+        "needs a GPU &amp; time",
+        "p|q &lt;i&gt;",
+    ):
         assert words in html
     assert "<b>something" not in html
     assert "mien train cnn" in markdown
     assert "mien train cnn" in html
+
+
+def test_a_row_without_a_published_figure_says_so_and_our_own_has_none_to_say(tmp_path):
+    for own, said in ((False, True), (True, False)):
+        made = listed(tmp_path, ROW | {"own": own})
+        shown = board_page.Board(made, board.look(made, Source(tmp_path, None, "t")), "t", "", "mien board")
+        for text in (board_page.markdown(shown, None, tmp_path), board_page.html(shown, None)):
+            assert text.count("no figure quoted by the paper") == 2 * said
+
+
+def test_figures_of_a_part_of_the_data_are_marked_wherever_they_stand(tmp_path):
+    made = listed(tmp_path, ROW, splits={"test": "PrivateTest"}, faces={"train": 50, "validation": 35, "test": 7})
+    (blank,) = board.look(made, Source(tmp_path, None, "t"))
+    score = board_cell.Score(35, 0.5, (0.4, 0.6), 0.4, 0.4)
+    cell = replace(blank, state="finished", protocol="official", validation=score, test=replace(score, n=7))
+    whole = board_page.Board(made, [cell], "t", "", "mien board", {"train": 50, "validation": 35, "test": 7})
+    assert whole.lacks == []
+    assert "PART" not in board_page.markdown(whole, None, tmp_path)
+    fewer = replace(whole, rows={"train": 20, "validation": 35, "test": 7})
+    assert fewer.lacks == ["20 of 50 train faces"]
+    scored = replace(whole, cells=[replace(cell, test=replace(score, n=6))], rows={})  # no table at hand
+    assert scored.lacks == ["6 of 7 PrivateTest faces"]
+    for shown in (fewer, scored):
+        for text in (board_page.markdown(shown, None, tmp_path), board_page.html(shown, None)):
+            assert f"A PART of the data set: {shown.lacks[0]}" in text
+            assert "c, on a part of the data" in text
 
 
 def test_steps_before_are_missing_only_until_what_they_make_is_there(tmp_path):

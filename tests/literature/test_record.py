@@ -17,7 +17,7 @@ SCORE = Score(35, 0.5, (0.4, 0.6), 0.45, 0.44)
 def cells(tmp_path, runs="runs", changes=()) -> list[Filled]:
     """Two cells that have no runs."""
     given = [{"name": n, "recipe": "cnn", "run": n, "set": list(changes)} for n in ("a", "b")]
-    row = {"number": 1, "system": "S", "does": "d", "published": [{"figure": "99"}], "cells": given}
+    row = {"number": 1, "system": "S", "does": "d", "published": [{"figure": "99", "data": "X"}], "cells": given}
     (tmp_path / "list.yaml").write_text(yaml.safe_dump({"rows": [row]}))
     return board.look(systems.read(tmp_path / "list.yaml"), Source(Path(runs), None, "t.parquet"))
 

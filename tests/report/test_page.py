@@ -179,3 +179,17 @@ def test_without_the_table_the_page_says_what_is_left_out(found, tmp_path):
     text = page.write(page.Request(bare, tmp_path)).read_text(encoding="utf-8")
     assert text.count("add --data FILE") >= 3
     assert Links(text).open == []
+
+
+def test_groups_are_on_the_page_where_they_are_asked_for(found, tmp_path):
+    plain = evidence.gather(found[0].run.path, found[0].table, ("validation",))
+    request = page.Request(plain, tmp_path, with_views=False, by=["brightness"], bins=2)
+    text = page.write(request).read_text(encoding="utf-8")
+    part = text.partition('<section id="groups">')[2].partition("</section>")[0]
+    assert part.count("<h3>") == len(plain.predictions["validation"].scores)
+    assert len(re.findall(r">above [\d.]+</th><td>\d+</td>", part)) == part.count("<h3>")
+    assert "fewer than 30 faces, too few to judge" in part
+    assert (tmp_path / "groups.png").read_bytes().startswith(b"\x89PNG")
+    assert "--no-views --by brightness --bins 2" in text
+    assert Links(text).open == []
+    assert "add --by COLUMN" in page.write(page.Request(plain, tmp_path / "b", with_views=False)).read_text("utf-8")

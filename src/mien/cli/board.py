@@ -125,7 +125,10 @@ def _write(
     options = [word for name, path in named.items() if path for word in (name, str(path))]
     command = shlex.join(["mien", "board", str(source.runs), "--data", source.data, *options])
     name = source.table.info.name if source.table else Path(source.data).stem
-    board = board_page.Board(systems, cells, name, processor() if turns else "", command)
+    rows = {split: int((source.table.splits == split).sum()) for split in systems.faces} if source.table else {}
+    board = board_page.Board(systems, cells, name, processor() if turns else "", command, rows)
+    if board.lacks:
+        print(f"mien: note: a part of the data set: {'; '.join(board.lacks)}", file=sys.stderr)
     drawn = board_plot.tradeoff(points, board.known_as("validation")) if points and (plot or html) else None
     shown = plot if drawn else None
     contents = [(out, board_page.markdown(board, shown, out.parent).encode())]

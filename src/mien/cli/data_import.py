@@ -66,6 +66,9 @@ def import_folder(
         str | None, typer.Option(help="Regular expression; its one group is the person in a picture's path.")
     ] = None,
     groups: Annotated[Path | None, typer.Option(help="CSV file with the columns path,group instead.")] = None,
+    about: Annotated[
+        Path | None, typer.Option(help="CSV file of the columns path and any others, which come along; as --groups.")
+    ] = None,
     validation: Validation = 0.1,
     test: Annotated[float, typer.Option(help="Share of the rows for test where no folder is a split.")] = 0.1,
     seed: Seed = 0,
@@ -79,14 +82,18 @@ def import_folder(
     """
     from mien.cli.data_printing import progress_bar
     from mien.data import class_folders, folder
+    from mien.errors import DataError
 
+    if groups and about:
+        raise DataError("--groups and --about are one list: put the column group into the CSV file of --about")
+    said = folder.read_about(groups, grouped=True) if groups else folder.read_about(about) if about else None
     with progress_bar("reading pictures") as progress:
         folder.import_folder(
             path,
             output,
             labels=class_folders.read_labels(labels) if labels else None,
             group_pattern=group_pattern,
-            groups=folder.read_groups(groups) if groups else None,
+            about=said,
             validation=validation,
             test=test,
             seed=seed,
@@ -108,6 +115,12 @@ def import_parquet(
     split: Annotated[
         str | None, typer.Option(help="Column of the splits; else split, and without one they are dealt.")
     ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Column of persons, films or sessions: each stays on one side of a split.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="COLUMN=VALUE or COLUMN!=VALUE: read only such rows; repeatable.")
+    ] = None,
     labels: Annotated[
         str | None,
         typer.Option(help="Names in order (a,b,c) or a file with one a line; else those that the file carries."),
@@ -118,9 +131,11 @@ def import_parquet(
     test: Annotated[float, typer.Option(help="Share of the rows for test where the file has no splits.")] = 0.1,
     seed: Seed = 0,
 ) -> None:
-    """Import any Parquet file of labelled pictures, as from Hugging Face.
+    """Import any Parquet file of labelled pictures, as from Hugging Face; its further columns come along.
 
     mien data import parquet pictures.parquet -o table.parquet
+
+    mien data import parquet pictures.parquet --split set --only set=development --group person -o table.parquet
     """
     from mien.cli.data_printing import progress_bar
     from mien.data import class_folders, parquet
@@ -129,7 +144,8 @@ def import_parquet(
         parquet.import_parquet(
             source,
             output,
-            columns=parquet.Columns(image, label, split),
+            columns=parquet.Columns(image, label, split, group),
+            only=only or (),
             labels=class_folders.read_labels(labels) if labels else None,
             name=name,
             label_set=label_set,

@@ -11,8 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table as Grid
 
-from mien.cli.options import LedgerFile, Overwrite, Split, Why, check_free, ledger_for
+from mien.cli.options import Bins, By, LedgerFile, Overwrite, Persons, Split, Why, check_free, ledger_for
 from mien.errors import DataError, require
+from mien.files import write
 
 if TYPE_CHECKING:
     from mien.classical.fitted import Fitted
@@ -37,16 +38,28 @@ def evaluate(
     why: Why = "",
     overwrite: Overwrite = False,
     record: Annotated[bool, typer.Option("--record", help="Write the figures into the file's card.")] = False,
+    by: By = None,
+    bins: Bins = 3,
+    persons: Persons = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Write accuracy against group size as PNG; needs --by.")
+    ] = None,
 ) -> None:
-    """Measure a model file or a run: top-1 with interval, balanced accuracy, macro-F1, per class, calibration error."""
+    """Measure a model file or a run: top-1 with interval, balanced accuracy, macro-F1, per class, calibration error.
+
+    mien evaluate default --data faces.parquet --by camera --by brightness --persons person
+    """
     from mien import models
     from mien.data import protocol as protocols
     from mien.data import table
-    from mien.evaluate import metrics
+    from mien.evaluate import groups, metrics
     from mien.evaluate import predictions as tables
+    from mien.report import grouping
 
     mark = protocols.mark(protocol)
     _check(protocol, split, record)
+    if (plot or persons) and not by:
+        raise DataError("--plot and --persons are about groups: add --by COLUMN")
     # The paper's validation faces are test faces too.
     look = ledger_for("test" if protocol == "paper" else str(split), ledger, why)
     if look and protocol != "official":
@@ -56,6 +69,7 @@ def evaluate(
         raise DataError(f"--record writes into the card of a model file, and {model} is evaluate-only")
     source = table.read(data)
     applied = protocols.apply(source, protocol)
+    divided = grouping.divide(applied.split(str(split)), by or [], bins, persons)
     kind = "" if protocol == "official" else f"-{protocol}"
     stem = Path(model).name if Path(model).is_dir() else loaded.path.stem
     # With the graph's fingerprint: another model of the same file name has another table.
@@ -68,20 +82,30 @@ def evaluate(
     if record and not {s.label_set for s in scored.scores} <= {o.label_set for o in loaded.card.outputs.values()}:
         raise DataError("--record writes what the card calls the split's figures, not those on other labels")
     figures = [metrics.measure(s) for s in scored.scores]
+    compared = [groups.compare(s, one) for s in scored.scores for one in divided]
     tables.write(scored, target)
+    if plot:
+        from mien.report import plots
+
+        write(plot, plots.groups(compared), parents=True)
     if record:
         from mien.export.package import record_metrics
 
         record_metrics(loaded.path, scored)
     if as_json:
-        print(json.dumps({"split": split, **scored.provenance, "figures": [asdict(f) for f in figures]}, indent=2))
+        document = {"split": split, **scored.provenance, "figures": [asdict(f) for f in figures]}
+        print(json.dumps(document | ({"groups": [asdict(c) for c in compared]} if by else {}), indent=2))
         return
     console = Console()
     for measured in figures:
         _print(console, measured, split if protocol == "official" else f"{split}, {protocol}", mark)
+    for comparison in compared:
+        grouping.show(console, comparison)
     if applied is not source:
         console.print(f"note: {applied.info.notes[-1]}", highlight=False, soft_wrap=True)
     console.print(f"predictions: {target}", highlight=False, soft_wrap=True)
+    if plot:
+        console.print(f"plot: {plot}", highlight=False, soft_wrap=True)
 
 
 def _of_run(folder: Path) -> Model | Fitted:

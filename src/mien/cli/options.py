@@ -15,6 +15,17 @@ LedgerFile = Annotated[
     Path | None, typer.Option("--ledger", help="CSV that keeps this look at the test split; needs --why.")
 ]
 Why = Annotated[str, typer.Option("--why", help="Why the test split is scored.")]
+By = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--by", help="Figures per group: a column of the table, or brightness, contrast, sharpness, size. Repeatable."
+    ),
+]
+Bins = Annotated[int, typer.Option("--bins", min=2, max=20, help="Groups that numbers are cut into, by quantiles.")]
+Persons = Annotated[
+    str | None,
+    typer.Option("--persons", help="Column of persons, drawn whole for the intervals of groups; else by group."),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")]
 
 

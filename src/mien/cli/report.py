@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from mien.cli.options import LedgerFile, Overwrite, Why, check_free, ledger_for
+from mien.cli.options import Bins, By, LedgerFile, Overwrite, Persons, Why, check_free, ledger_for
 from mien.errors import DataError, require
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ def report(
     ledger: LedgerFile = None,
     why: Why = "",
     overwrite: Overwrite = False,
+    by: By = None,
+    bins: Bins = 3,
+    persons: Persons = None,
 ) -> None:
     """Write one self-contained HTML page and its pictures for each run, with the spread over runs of one recipe.
 
@@ -58,7 +61,7 @@ def report(
         for one, target in zip(found, targets, strict=True):
             siblings = [other for other in found if repeats(other.recipe, one.recipe)]
             say = partial(_say, status, one.run.path)
-            typer.echo(page.write(page.Request(one, target, siblings, data, views, say, look)))
+            typer.echo(page.write(page.Request(one, target, siblings, data, views, say, look, by or (), bins, persons)))
 
 
 def _say(status: Status, run: Path, doing: str) -> None:

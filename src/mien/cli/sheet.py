@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 
 from mien.cli.options import LedgerFile, Overwrite, Split, Why, check_free, ledger_for
@@ -12,17 +16,23 @@ from mien.errors import DataError
 from mien.files import write
 
 if TYPE_CHECKING:
+    from mien.data.table import Table
     from mien.evaluate.predictions import Predictions, Scores
 
 
 def sheet(
     model: Annotated[str, typer.Argument(help="An installed model's name, or a model file.")],
-    data: Annotated[Path, typer.Option("--data", help="The data table, from mien data import.")],
+    data: Annotated[
+        Path, typer.Option("--data", help="The data table, from mien data import, or a folder of classes.")
+    ],
     split: Annotated[Split, typer.Option("--split", help="Which faces.")] = Split.validation,
     out: Annotated[Path | None, typer.Option("--output", "-o", help="The PNG to write. [default: sheet.png]")] = None,
     faces: Annotated[int, typer.Option("--faces", min=1, max=400, help="How many to show, labels balanced.")] = 24,
     seed: Annotated[int, typer.Option("--seed", help="Of their choice.")] = 0,
     head: Annotated[str | None, typer.Option("--head", help="The model's output, if not the fitting one.")] = None,
+    labels: Annotated[
+        str | None, typer.Option("--labels", help="Of a folder with numbered classes: names in order (a,b,c).")
+    ] = None,
     ledger: LedgerFile = None,
     why: Why = "",
     overwrite: Overwrite = False,
@@ -30,9 +40,10 @@ def sheet(
     """Show what a model says of faces it was not trained on, and print its top-1 on the whole split.
 
     mien sheet default --data mma.parquet -o sheet.png
+
+    mien sheet default --data pictures -o sheet.png   # pictures/happy/1.jpg, pictures/sad/2.jpg, ...
     """
     from mien import models
-    from mien.data import table
     from mien.evaluate import sampling
     from mien.evaluate.metrics import measure
     from mien.evaluate.predictions import predict
@@ -42,11 +53,14 @@ def sheet(
     if out is None:
         out = Path("sheet.png")
         check_free(out, overwrite=overwrite, option="-o")
-    loaded, read = models.load(model), table.read(data)
-    scores = _chosen(predict(loaded, read, str(split), ledger=look and look.about("sheet")), read.info.label_set, head)
-    figures = measure(scores)
-    chosen = sampling.choose(scores.truth, faces, seed)
-    pixels = read.split(str(split)).take(chosen).pictures(max(loaded.card.width, 96))
+    loaded = models.load(model)
+    with _opened(data, labels) as read:
+        scores = _chosen(
+            predict(loaded, read, str(split), ledger=look and look.about("sheet")), read.info.label_set, head
+        )
+        figures = measure(scores)
+        chosen = sampling.choose(scores.truth, faces, seed)
+        pixels = read.split(str(split)).take(chosen).pictures(max(loaded.card.width, 96))
     title = f"{loaded.card.name} on {read.info.name}, {split}: {100 * figures.top1:.2f} % right of {figures.n:,}"
     picture = sheets.draw(sheets.mark(scores, chosen, pixels), title)
     write(out, picture, parents=True)
@@ -56,6 +70,25 @@ def sheet(
         f" top-1 {100 * figures.top1:.2f} % [95 % interval {100 * low:.2f}-{100 * high:.2f} %]"
     )
     print(out)
+
+
+@contextmanager
+def _opened(data: Path, labels: str | None) -> Iterator[Table]:
+    """The table of ``--data``, or one made of its class folders; a folder without splits is validation as a whole."""
+    from mien.data import class_folders, folder
+    from mien.data import table as tables
+
+    if not data.is_dir():
+        if labels:
+            raise DataError("--labels names the classes of a folder: leave it out with a table")
+        yield tables.read(data)
+        return
+    with TemporaryDirectory() as place:
+        file, words = Path(place) / "table.parquet", class_folders.read_labels(labels) if labels else None
+        folder.import_folder(data, file, labels=words, validation=0, test=0)
+        made = tables.read(file)
+        whole = set(made.splits.tolist()) == {"train"}
+        yield made.with_splits(np.full(len(made), "validation"), made.info) if whole else made
 
 
 def _chosen(predicted: Predictions, own: str, output: str | None) -> Scores:

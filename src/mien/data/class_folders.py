@@ -23,6 +23,7 @@ SPLIT_OF = {
     "val": "validation",
     "valid": "validation",
     "dev": "validation",
+    "development": "validation",
     "validation": "validation",
     "publictest": "validation",
     "test": "test",

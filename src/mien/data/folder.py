@@ -9,31 +9,65 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mien.data.class_folders import FoundPicture, find_pictures, label_folders
 from mien.data.listed import Deal, Listed, write_listed
 from mien.data.partition import Progress, check_shares
-from mien.data.writer import TableInfo
+from mien.data.writer import OWN, TableInfo
 from mien.errors import DataError
 from mien.expressions import BASIC_SEVEN
 
 
-def read_groups(path: Path) -> dict[str, str]:
-    """The group (person, film, session) of each picture, from a CSV file with the columns path and group.
+@dataclass(frozen=True)
+class About:
+    """What a CSV file says of pictures.
+
+    Attributes:
+        groups: relative path to the person, film or session; None where the file has no column ``group``.
+        columns: name to relative path to value, of all further columns: numbers where all cells are, else words.
+    """
+
+    groups: Mapping[str, str] | None = None
+    columns: Mapping[str, Mapping[str, float | str | None]] = field(default_factory=dict)
+
+
+def read_about(path: Path, *, grouped: bool = False) -> About:
+    """What a CSV file with the column path and any further columns, perhaps a group (a person), says of pictures.
+
+    Args:
+        path: of the file.
+        grouped: refuse a file without the column group.
 
     Raises:
-        DataError: the file cannot be read or a column is missing.
+        DataError: the file cannot be read, a column is missing or has one of mien's own names.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as text:
-            lines = csv.DictReader(text)
-            missing = {"path", "group"} - set(lines.fieldnames or ())
-            if missing:
-                raise DataError(f"{path} has no column {', '.join(sorted(missing))}: expected path,group")
-            return {line["path"].replace("\\", "/"): line["group"] for line in lines}
+            lines = csv.DictReader(text, restkey="")
+            names = [name for name in lines.fieldnames or () if name]
+            rows = {(line.get("path") or "").replace("\\", "/"): line for line in lines}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is not a readable CSV file: {error}") from error
+    further = [name for name in names if name not in {"path", "group"}]
+    wanted = ("path", "group") if grouped else ("path",)
+    if missing := [name for name in wanted if name not in names]:
+        raise DataError(f"{path} has no column {', '.join(missing)}: expected {','.join(wanted)} and any further ones")
+    if taken := sorted(set(further) & set(OWN)):
+        raise DataError(f"{path} has a column {taken[0]!r}, a name that tables use themselves: call it otherwise")
+    groups = {picture: line["group"] or "" for picture, line in rows.items()} if "group" in names else None
+    return About(groups, {name: _typed({key: line[name] for key, line in rows.items()}) for name in further})
+
+
+def _typed(cells: Mapping[str, str | None]) -> dict[str, float | str | None]:
+    """Numbers where all cells that are not empty are numbers, else words; None where empty."""
+    filled = {key: value for key, value in cells.items() if value}
+    made: dict[str, float | str | None] = dict.fromkeys(cells)
+    try:
+        return made | {key: float(value) for key, value in filled.items()}
+    except ValueError:
+        return made | filled
 
 
 def _subjects(found: list[FoundPicture], pattern: str | None, groups: Mapping[str, str] | None) -> list[str]:
@@ -64,7 +98,7 @@ def import_folder(
     *,
     labels: Sequence[str] | None = None,
     group_pattern: str | None = None,
-    groups: Mapping[str, str] | None = None,
+    about: About | None = None,
     validation: float = 0.1,
     test: float = 0.1,
     seed: int = 0,
@@ -82,7 +116,7 @@ def import_folder(
         out: the table to write.
         labels: names of numbered folders in order, or a label set of one's own.
         group_pattern: regular expression whose one capture group is the person in a picture's relative path.
-        groups: the person of each relative path, instead of a pattern.
+        about: the person of each relative path, instead of a pattern, and further columns, which come along.
         validation, test: shares to deal, 0-1; a share of 0 makes no such split.
         seed: of the deal.
         name: the data set's name; None takes the folder's.
@@ -94,7 +128,8 @@ def import_folder(
     check_shares(validation, test)
     found = find_pictures(root)
     names, label_of = label_folders({picture.folder for picture in found}, labels)
-    subjects = _subjects(found, group_pattern, groups)
+    about = about or About()
+    subjects = _subjects(found, group_pattern, about.groups)
     name = name or root.resolve().name
     info = TableInfo(
         name=name,
@@ -103,7 +138,13 @@ def import_folder(
         source={"file": root.resolve().name, "layout": "class folders"},
     )
     listed = [
-        Listed(picture.path, label_of[picture.folder], picture.split, subject)
+        Listed(
+            picture.path,
+            label_of[picture.folder],
+            picture.split,
+            subject,
+            further={name: values.get(picture.path) for name, values in about.columns.items()},
+        )
         for picture, subject in zip(found, subjects, strict=True)
     ]
     write_listed(root, out, listed, info, deal=Deal(validation, test, seed), progress=progress)

@@ -20,7 +20,7 @@ from mien.data.class_folders import read_picture
 from mien.data.cutting import Cut, Cutter
 from mien.data.partition import Progress, check_shares, settle, together
 from mien.data.writer import TableInfo, TableWriter, pixel_digest
-from mien.errors import DataError, PictureError
+from mien.errors import DataError, PictureError, require
 from mien.results import Box
 
 #: So many names stand in a note; the table's ``source`` has all.
@@ -39,6 +39,7 @@ class Listed:
         split: train, validation or test where the source has splits, else None; all pictures have one or none has.
         subject: the person in it; empty where the source does not say.
         box: where the face is, in pixels, where the source says so; that square is cut out.
+        further: name to number or word of further columns; every picture has the same names.
     """
 
     path: str
@@ -46,6 +47,7 @@ class Listed:
     split: str | None = None
     subject: str = ""
     box: Box | None = None
+    further: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def write_listed(
             official={name: own.count(name) for name in set(own)} in [dict(counts) for counts in published],
             notes=(*info.notes, *_notes(kept, cut, len(listed)), *dealt),
         )
-        with TableWriter(out, about) as writer:
+        with TableWriter(out, about, _types(rows)) as writer:
             for index, (row, place) in enumerate(zip(rows, kept.waiting, strict=True)):
                 writer.add(
                     image=cutter.fetch(place) if place else (root / row.path).read_bytes(),
@@ -126,7 +128,15 @@ def write_listed(
                     row=kept.places[index],
                     group=kept.places[groups[index]],
                     digest=kept.digests[index],
+                    **row.further,
                 )
+
+
+def _types(rows: Sequence[Listed]) -> dict[str, Any]:
+    """The Arrow types of the further columns."""
+    pa = require("pyarrow", "tables")
+    words = {name for row in rows for name, value in row.further.items() if isinstance(value, str)}
+    return {name: pa.string() if name in words else pa.float64() for name in rows[0].further}
 
 
 def _read(root: Path, listed: Sequence[Listed], cutter: Cutter, tolerant: bool, progress: Progress | None) -> _Kept:

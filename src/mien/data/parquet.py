@@ -19,7 +19,7 @@ import numpy as np
 
 from mien.data.class_folders import SPLIT_OF
 from mien.data.partition import Progress, check_shares, settle, together
-from mien.data.writer import TableInfo, TableWriter, pixel_digest, sha256_of
+from mien.data.writer import OWN, TableInfo, TableWriter, further_type, pixel_digest, sha256_of
 from mien.errors import DataError, LabelError, PictureError, require
 from mien.expressions import BASIC_EIGHT, BASIC_SEVEN, canonical
 from mien.sources.images import decode
@@ -34,6 +34,8 @@ class Columns:
     image: str = "image"
     label: str = "label"
     split: str | None = None
+    group: str | None = None
+    """Of persons, films or sessions: rows of one value stay on one side of a split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,9 @@ class _Source:
     rows: int
     names: tuple[str, ...] | None
     numbered: bool
+    keep: frozenset[int]
+    further: dict[str, Any]
+    left_out: tuple[str, ...]
 
 
 def import_parquet(
@@ -52,6 +57,7 @@ def import_parquet(
     out: Path,
     *,
     columns: Columns | None = None,
+    only: Sequence[str] = (),
     labels: Sequence[str] | None = None,
     name: str | None = None,
     label_set: str | None = None,
@@ -65,12 +71,13 @@ def import_parquet(
     Labels that are expressions take mien's spelling and order, as class folders do. Numbered ones are named by
     ``labels``, by the schema's metadata key ``classes`` (comma separated) or by Hugging Face's ClassLabel. Splits
     are dealt where the file has none, and validation is carved out of train where it has none of that. A null or
-    a negative number is no label.
+    a negative number is no label. Further columns of words, numbers or truth values come along.
 
     Args:
         source: the Parquet file.
         out: the table to write; nothing is written before the whole source was checked.
         columns: the names of the source's columns.
+        only: conditions ``COLUMN=VALUE`` or ``COLUMN!=VALUE``, all of which a row that is read meets.
         labels: names of numbered labels in order, or the order of named ones.
         name: the data set's name; None takes the file's.
         label_set: its label set's name; None takes the data set's, ``fer2013`` for those seven labels.
@@ -82,12 +89,12 @@ def import_parquet(
         DataError: the file, a column, a picture, a label or a split is not what it should be.
     """
     check_shares(validation, test)
-    checked = _check(source, columns or Columns(), labels)
-    total = 2 * checked.rows
+    checked = _check(source, columns or Columns(), labels, only)
+    total = 2 * len(checked.keep)
     digests, values, splits = _scan(checked, progress and (lambda done: progress(done, total)))
     names, index_of = _label_names(checked, values, labels)
     classes = np.array([-1 if value is None else index_of[value] for value in values], dtype=np.int64)
-    groups = together(digests)
+    groups = together(digests, _owners(checked, len(digests)))
     dealt, notes = settle(splits, classes, groups, validation, test, seed)
     name = name or source.resolve().stem
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
@@ -96,9 +103,10 @@ def import_parquet(
         label_set=label_set or ("fer2013" if names == BASIC_SEVEN else slug),
         labels=names,
         source={"file": source.name, "sha256": sha256_of(source), "layout": "parquet", "pictures": len(digests)},
-        notes=tuple(notes),
+        notes=(*_notes(checked, only), *notes),
     )
-    with TableWriter(out, info) as writer:
+    kept = {name: _column(checked, name) for name in checked.further}
+    with TableWriter(out, info, checked.further) as writer:
         for row, (image, path) in enumerate(_pictures(checked)):
             writer.add(
                 image=image,
@@ -108,9 +116,10 @@ def import_parquet(
                 row=row,
                 group=int(groups[row]),
                 digest=digests[row],
+                **{name: column[row] for name, column in kept.items()},
             )
             if progress and row % _BATCH == 0:
-                progress(checked.rows + row, total)
+                progress(len(checked.keep) + row, total)
 
 
 @contextmanager
@@ -126,7 +135,7 @@ def _opened(path: Path) -> Iterator[Any]:
         raise DataError(f"{path} is not a whole Parquet file: {str(error).splitlines()[0]}") from error
 
 
-def _check(path: Path, columns: Columns, labels: Sequence[str] | None) -> _Source:
+def _check(path: Path, columns: Columns, labels: Sequence[str] | None, only: Sequence[str]) -> _Source:
     with _opened(path) as file:
         schema, rows = file.schema_arrow, file.metadata.num_rows
     types = require("pyarrow.types", "tables")
@@ -134,7 +143,12 @@ def _check(path: Path, columns: Columns, labels: Sequence[str] | None) -> _Sourc
     if b"mien" in meta:
         raise DataError(f"{path} is a mien table already: there is nothing to import")
     split = columns.split or ("split" if "split" in schema.names else None)
-    for option, name in (("image", columns.image), ("label", columns.label), ("split", split)):
+    for option, name in (
+        ("image", columns.image),
+        ("label", columns.label),
+        ("split", split),
+        ("group", columns.group),
+    ):
         if name is not None and name not in schema.names:
             raise DataError(f"{path} has no column {name!r}, only {', '.join(schema.names)}: name it with --{option}")
     image, label = schema.field(columns.image).type, schema.field(columns.label).type
@@ -151,7 +165,50 @@ def _check(path: Path, columns: Columns, labels: Sequence[str] | None) -> _Sourc
         raise LabelError(
             f"{path}: the labels are numbers, which data sets use differently: name them in order with --labels a,b,c"
         )
-    return _Source(path, Columns(columns.image, columns.label, split), rows, names, numbered)
+    read = {columns.image, columns.label, split}
+    others = {field.name: further_type(field.type) for field in schema if field.name not in read}
+    further = {other: kind for other, kind in others.items() if kind and other not in OWN}
+    used = Columns(columns.image, columns.label, split, columns.group)
+    keep = _selected(path, only, schema.names, rows)
+    return _Source(path, used, rows, names, numbered, keep, further, tuple(sorted(set(others) - set(further))))
+
+
+def _selected(path: Path, only: Sequence[str], names: Sequence[str], rows: int) -> frozenset[int]:
+    """The rows that meet all conditions."""
+    keep = np.ones(rows, bool)
+    for condition in only:
+        column, sign, wanted = condition.partition("=")
+        name, unequal = (column[:-1], True) if column.endswith("!") else (column, False)
+        if not sign or name not in names:
+            raise DataError(f"--only {condition}: expected COLUMN=VALUE or COLUMN!=VALUE of {', '.join(names)}")
+        with _opened(path) as file:
+            values = file.read(columns=[name])[name].to_pylist()
+        keep &= np.array([(str(value) == wanted) != unequal for value in values])
+    if not keep.any():
+        raise DataError(f"no row of {path} meets {' and '.join(only)}")
+    return frozenset(np.flatnonzero(keep).tolist())
+
+
+def _column(source: _Source, name: str) -> list[Any]:
+    """A column of the rows that are read."""
+    with _opened(source.path) as file:
+        return file.read(columns=[name])[name].take(sorted(source.keep)).to_pylist()
+
+
+def _owners(source: _Source, count: int) -> list[str]:
+    """The person, film or session of each row; empty words where there is no such column or it says nothing."""
+    if source.columns.group is None:
+        return [""] * count
+    return ["" if value is None else str(value) for value in _column(source, source.columns.group)]
+
+
+def _notes(source: _Source, only: Sequence[str]) -> list[str]:
+    said = [f"{len(source.keep):,} of {source.rows:,} rows read: {' and '.join(only)}"] if only else []
+    if source.left_out:
+        said.append(
+            f"columns left out, neither words nor numbers, or named as mien's own: {', '.join(source.left_out)}"
+        )
+    return said
 
 
 def _is_binary(kind: Any) -> bool:
@@ -170,10 +227,18 @@ def _stored_names(meta: dict[bytes, bytes], column: str) -> tuple[str, ...] | No
 
 
 def _pictures(source: _Source) -> Iterator[tuple[bytes, str]]:
-    """The encoded picture and source path of each row, in order."""
+    """The encoded picture and source path of each row that is read, in order."""
+    for batch in _batches(source, [source.columns.image]):
+        yield from map(_picture, batch.column(0).to_pylist())
+
+
+def _batches(source: _Source, columns: list[str]) -> Iterator[Any]:
+    """Record batches of the rows that are read."""
+    start = 0
     with _opened(source.path) as file:
-        for batch in file.iter_batches(batch_size=_BATCH, columns=[source.columns.image]):
-            yield from map(_picture, batch.column(0).to_pylist())
+        for batch in file.iter_batches(batch_size=_BATCH, columns=columns):
+            yield batch.take([k - start for k in range(start, start + len(batch)) if k in source.keep])
+            start += len(batch)
 
 
 def _picture(value: bytes | dict[str, Any] | None) -> tuple[bytes, str]:
@@ -188,20 +253,17 @@ def _scan(source: _Source, progress: Any) -> tuple[list[str], list[int | str | N
     digests: list[str] = []
     labels: list[int | str | None] = []
     splits: list[str] = []
-    with _opened(source.path) as file:
-        for batch in file.iter_batches(batch_size=_BATCH, columns=wanted):
-            for value in batch.column(source.columns.image).to_pylist():
-                try:
-                    digests.append(pixel_digest(decode(_picture(value)[0])))
-                except PictureError as error:
-                    raise DataError(
-                        f"{source.path}, row {len(digests)}: the picture cannot be read: {error}"
-                    ) from error
-            labels += batch.column(source.columns.label).to_pylist()
-            if source.columns.split:
-                splits += batch.column(source.columns.split).to_pylist()
-            if progress:
-                progress(len(digests))
+    for batch in _batches(source, wanted):
+        for value in batch.column(source.columns.image).to_pylist():
+            try:
+                digests.append(pixel_digest(decode(_picture(value)[0])))
+            except PictureError as error:
+                raise DataError(f"{source.path}, row {len(digests)}: the picture cannot be read: {error}") from error
+        labels += batch.column(source.columns.label).to_pylist()
+        if source.columns.split:
+            splits += batch.column(source.columns.split).to_pylist()
+        if progress:
+            progress(len(digests))
     labels = [None if isinstance(label, int) and label < 0 else label for label in labels]
     return digests, labels, [_split(value, row, source) for row, value in enumerate(splits)] or None
 

@@ -7,6 +7,7 @@ The rules:
     among the pooled ones are left out and counted; rows without a label stay.
 *   Splits stay what they are. A train row with an identical copy in the validation or test split of another source is
     left out and counted. Copies within one source stay as they are there (``deduplicated`` and ``kfold`` know them).
+*   Further columns stay; a source that lacks one has nothing there.
 *   Rows are numbered anew, each source's in a range of its own, which the table's ``source`` names together with its
     fingerprint: so per-source figures need no further column. Groups of different sources are apart, unless they
     share an identical picture: then they are one.
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 from mien.data.partition import Progress, together
 from mien.data.table import Table
 from mien.data.writer import TableInfo, TableWriter
-from mien.errors import DataError, LabelError
+from mien.errors import DataError, LabelError, require
 from mien.expressions import BASIC_EIGHT, BASIC_SEVEN, canonical
 
 
@@ -213,8 +214,10 @@ def _write(parts: Sequence[_Part], out: Path, info: TableInfo, progress: Progres
     owners = [f"{place}:{group}" for place, table in enumerate(kept) for group in table.groups.tolist()]
     groups = together([digest for table in kept for digest in table.digests.tolist()], owners).tolist()
     row = 0
-    with TableWriter(out, info) as writer:
+    further = _further(kept)
+    with TableWriter(out, info, further) as writer:
         for part, table in zip(parts, kept, strict=True):
+            columns = {name: _as(table.column(name), further[name]) for name in table.further}
             labels, splits, digests = table.labels.tolist(), table.splits.tolist(), table.digests.tolist()
             votes, reasons = table.votes, table.reasons
             soft = _soft(table, part.label_of, len(info.labels))
@@ -230,10 +233,26 @@ def _write(parts: Sequence[_Part], out: Path, info: TableInfo, progress: Progres
                     votes=votes[index].tolist() if votes is not None and votes[index].any() else None,
                     soft=soft[index],
                     reason=reasons[index],
+                    **{name: column[index] for name, column in columns.items()},
                 )
                 row += 1
                 if progress and row % 256 == 0:
                     progress(row, len(groups))
+
+
+def _further(tables: Sequence[Table]) -> dict[str, Any]:
+    """The further columns of all sources; words where two sources have other types under one name."""
+    text = require("pyarrow", "tables").string()
+    found: dict[str, Any] = {}
+    for table in tables:
+        for name, kind in table.further.items():
+            found[name] = kind if found.get(name, kind) == kind else text
+    return found
+
+
+def _as(values: list[Any], kind: Any) -> list[Any]:
+    words = kind == require("pyarrow", "tables").string()
+    return [str(value) if words and value is not None else value for value in values]
 
 
 def _soft(table: Table, label_of: NDArray[np.int64], count: int) -> list[list[float] | None]:

@@ -16,7 +16,8 @@ soft        list<float32>, may be null or absent  what to train on instead of ``
 reason      string, may be null or absent         why ``mien data clean`` changed ``label`` or ``soft``
 ==========  ====================================  ====================================================
 
-The schema metadata carries :class:`TableInfo` as JSON under ``mien``. Owns reading and the views
+Any further column of words, numbers or truth values (age, camera, site, person, ...) stays with its rows; figures can
+be split by it. The schema metadata carries :class:`TableInfo` as JSON under ``mien``. Owns reading and the views
 that training and evaluation take; ``pictures`` owns fetching and decoding, ``writer`` owns writing, the importers
 own the layouts of sources.
 """
@@ -35,7 +36,7 @@ from numpy.typing import NDArray
 
 from mien.data import ferplus
 from mien.data.pictures import MappedWriter, Pictures, decode_all, mapped_name, open_mapped
-from mien.data.writer import FORMAT, SPLITS, TableInfo, TableWriter, table_schema
+from mien.data.writer import FORMAT, OWN, SPLITS, TableInfo, TableWriter, further_type, table_schema
 from mien.errors import DataError, require
 from mien.expressions import FERPLUS_VOTES, LABEL_SETS
 
@@ -115,6 +116,21 @@ class Table:
         return self._columns["reason"].to_pylist() if present else [None] * len(self)
 
     @property
+    def further(self) -> dict[str, Any]:
+        """The columns besides mien's own: name to Arrow type."""
+        return {field.name: field.type for field in self._columns.schema if field.name not in OWN}
+
+    def column(self, name: str) -> list[Any]:
+        """A further column: N words, numbers, truth values or None.
+
+        Raises:
+            DataError: there is no such column.
+        """
+        if name not in self.further:
+            raise DataError(f"the table {self.info.name!r} has no column {name!r}, only {', '.join(self.further)}")
+        return self._columns[name].to_pylist()
+
+    @property
     def label_sets(self) -> dict[str, tuple[str, ...]]:
         """The label sets that rows of this table can be trained and scored on."""
         own = {self.info.label_set: self.info.labels}
@@ -192,7 +208,7 @@ class Table:
         Raises:
             DataError: it cannot be written.
         """
-        with TableWriter(path, self.info) as writer:
+        with TableWriter(path, self.info, self.further) as writer:
             for start in range(0, len(self), _BATCH):
                 part = self._columns.slice(start, _BATCH).to_pylist()
                 pictures = self._pictures.take(np.arange(start, start + len(part))).in_order()
@@ -270,8 +286,11 @@ def read(path: str | Path) -> Table:
     path = Path(path)
     try:
         with parquet.ParquetFile(path) as file:
-            names = [name for name in file.schema_arrow.names if name != "image"]
+            further = {f.name: further_type(f.type) for f in file.schema_arrow if f.name not in OWN}
+            names = [name for name in file.schema_arrow.names if name != "image" and further.get(name, name)]
             arrow, about = file.read(columns=names), file.metadata
+            for name in (name for name in names if name in further):
+                arrow = arrow.set_column(names.index(name), name, arrow[name].cast(further[name]))
             lengths = [about.row_group(group).num_rows for group in range(about.num_row_groups)]
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist") from error

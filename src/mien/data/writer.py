@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -67,9 +68,33 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def table_schema(info: TableInfo) -> Any:
-    """The ``pyarrow.Schema`` of a table that says this of itself."""
+#: Names that further columns of a table cannot have: mien's own, and what the writer calls a picture's path.
+OWN = ("image", "label", "split", "row", "votes", "group", "digest", "soft", "reason", "path")
+
+
+def further_type(kind: Any) -> Any:
+    """What a further column of this Arrow type is stored as: words, numbers or truth values; None: not stored."""
+    pa, types = require("pyarrow", "tables"), require("pyarrow.types", "tables")
+    if types.is_dictionary(kind):
+        return further_type(kind.value_type)
+    if types.is_string(kind) or types.is_large_string(kind):
+        return pa.string()
+    if types.is_boolean(kind):
+        return pa.bool_()
+    if types.is_integer(kind):
+        return pa.int64()
+    return pa.float64() if types.is_floating(kind) else None
+
+
+def table_schema(info: TableInfo, further: Mapping[str, Any] | None = None) -> Any:
+    """The ``pyarrow.Schema`` of a table that says this of itself.
+
+    Args:
+        info: what it says.
+        further: name to Arrow type, as :func:`further_type` gives them, of columns besides mien's own.
+    """
     pa = require("pyarrow", "tables")
+    further = further or {}
     features = {
         "image": {"_type": "Image"},
         "label": {"names": list(info.labels), "_type": "ClassLabel"},
@@ -81,6 +106,8 @@ def table_schema(info: TableInfo) -> Any:
         "soft": {"feature": {"dtype": "float32", "_type": "Value"}, "_type": "Sequence"},
         "reason": {"dtype": "string", "_type": "Value"},
     }
+    names = {"double": "float64"}
+    features |= {name: {"dtype": names.get(str(of), str(of)), "_type": "Value"} for name, of in further.items()}
     return pa.schema(
         [
             ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
@@ -92,6 +119,7 @@ def table_schema(info: TableInfo) -> Any:
             ("digest", pa.string()),
             ("soft", pa.list_(pa.float32())),
             ("reason", pa.string()),
+            *further.items(),
         ],
         metadata={
             "mien": json.dumps({"format": FORMAT} | asdict(info)),
@@ -105,11 +133,16 @@ class TableWriter:
 
     Use it as a context manager. An exception inside the block leaves nothing behind, and an existing file of
     that name stays as it was.
+
+    Args:
+        path: of the file.
+        info: what the table says of itself.
+        further: name to Arrow type of further columns, as :func:`further_type` gives them.
     """
 
-    def __init__(self, path: Path, info: TableInfo) -> None:
+    def __init__(self, path: Path, info: TableInfo, further: Mapping[str, Any] | None = None) -> None:
         self._pa = require("pyarrow", "tables")
-        self._path, self._info = Path(path), info
+        self._path, self._info, self._further = Path(path), info, dict(further or {})
         self._rows: list[dict[str, Any]] = []
         self._count = self._bytes = 0
 
@@ -118,7 +151,7 @@ class TableWriter:
         self._file = AtomicFile(self._path, parents=True)
         try:
             with explained(self._path):
-                schema = table_schema(self._info)
+                schema = table_schema(self._info, self._further)
                 self._writer = parquet.ParquetWriter(self._file.temporary, schema, compression="zstd")
         except BaseException:
             self._file.discard()
@@ -138,12 +171,15 @@ class TableWriter:
         votes: list[int] | None = None,
         soft: list[float] | None = None,
         reason: str | None = None,
+        **further: Any,
     ) -> None:
-        """Add one row; the columns are described in :mod:`mien.data.table`.
+        """Add one row; the columns are described in :mod:`mien.data.table`, further ones may be left out.
 
         Raises:
-            DataError: the split or the label does not exist.
+            DataError: the split, the label or a further column does not exist.
         """
+        if unknown := sorted(set(further) - set(self._further)):
+            raise DataError(f"row {row}: the table has no column {', '.join(unknown)}")
         if split not in SPLITS:
             raise DataError(f"row {row}: split {split!r} is none of {', '.join(SPLITS)}")
         if label is not None and not 0 <= label < len(self._info.labels):
@@ -159,6 +195,7 @@ class TableWriter:
                 "digest": digest,
                 "soft": soft,
                 "reason": reason,
+                **further,
             }
         )
         self._count += 1

@@ -10,8 +10,8 @@ from __future__ import annotations
 import base64
 import itertools
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from typing import Any
 from mien.errors import require
 from mien.literature.board import best
 from mien.literature.cell import Filled, Score
-from mien.literature.systems import UNSTATED, BoardList, Published, Row
+from mien.literature.systems import QUOTED, BoardList, Published, Row
+
+_NONE = "no figure quoted by the paper"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Board:
         data: what the figures are measured on, as in ``fer2013``.
         processor: that timed the model files; "" if none was timed.
         command: that writes this page again.
+        rows: split to its rows in the table; empty where no table is at hand.
     """
 
     listed: BoardList
@@ -39,10 +42,21 @@ class Board:
     data: str
     processor: str
     command: str
+    rows: Mapping[str, int] = field(default_factory=dict)
 
     def known_as(self, split: str) -> str:
         """The split as readers know it."""
         return self.listed.splits.get(split, split)
+
+    @property
+    def lacks(self) -> list[str]:
+        """Where the figures are of other faces than the whole data set's: ``900 of 3,589 PublicTest faces``."""
+        said = []
+        for split, whole in self.listed.faces.items():
+            scored = [getattr(c, split, None) for c in self.cells if c.protocol == "official"]
+            counts = {score.n for score in scored if score} | {self.rows.get(split, whole)}
+            said += [f"{n:,} of {whole:,} {self.known_as(split)} faces" for n in sorted(counts - {whole})]
+        return said
 
     @property
     def by_row(self) -> list[tuple[Row, list[Filled]]]:
@@ -123,6 +137,7 @@ def _content(board: Board) -> dict[str, Any]:
             f" labels) under the same protocol: {finished} of {len(board.cells)} cells are filled. What others"
             " published is marked as published and stands with its own data set; everything else was measured by the"
             " run named beside it.",
+            *_part(board),
         ],
         "summary_head": [
             "row",
@@ -133,11 +148,12 @@ def _content(board: Board) -> dict[str, Any]:
             f"ours, {test}, %",
             "by",
         ],
-        "summary": [_summary(row, cells) for row, cells in board.by_row],
+        "summary": [_summary(row, cells, board.lacks) for row, cells in board.by_row],
         "about_best": (
             f"Ours is the row's best cell by {validation} under the official protocol, with its 95 % bootstrap"
-            f" interval; {test} is shown where it was scored, and chose nothing. Where a published figure or its data"
-            f" set is {UNSTATED}, this project has no source for it that it could check, and does not guess."
+            f" interval; {test} is shown where it was scored, and chose nothing. Published figures are {QUOTED}, unless"
+            " the row's own section names another source; data sets and protocols differ, so they do not compare with"
+            " ours unless they are of the same faces."
         ),
         "about_plot": (
             f"Top-1 on {validation} against milliseconds a face of the model file, one thread; bars are 95 % intervals."
@@ -163,6 +179,16 @@ def _content(board: Board) -> dict[str, Any]:
     }
 
 
+def _part(board: Board) -> list[str]:
+    """The warning on a page whose figures are not of the whole data set."""
+    if not board.lacks:
+        return []
+    said = "; ".join(board.lacks)
+    return [
+        f"A PART of the data set: {said}. These figures do not compare with published ones, which are of the whole."
+    ]
+
+
 def _notes(board: Board, validation: str) -> list[str]:
     timed = f" ({board.processor})" if board.processor else ""
     kept = any(cell.recorded for cell in board.cells)
@@ -178,14 +204,15 @@ def _notes(board: Board, validation: str) -> list[str]:
     ]
 
 
-def _summary(row: Row, cells: Sequence[Filled]) -> list[Any]:
+def _summary(row: Row, cells: Sequence[Filled], lacks: Sequence[str]) -> list[Any]:
     top = best(cells)
     unfinished = sum(cell.state != "finished" for cell in cells)
     there = top.cell.name if top else f"not there yet: {unfinished} cell{'s' * (unfinished > 1)}"
     if top and any(r.startswith("cut short") for r in top.remarks):
         there += ", cut short"
-    published = [p.figure for p in row.published]
-    on = ["" if p.figure == p.data == UNSTATED else p.data for p in row.published]
+    there += ", on a part of the data" if top and lacks else ""
+    published = [p.figure for p in row.published] or ([] if row.own else [_NONE])
+    on = [p.data for p in row.published] or [""] * len(published)
     ours = [_share(top.validation if top else None), _share(top.test if top else None)]
     return [str(row.number), row.system, published, on, *ours, there]
 
@@ -195,7 +222,7 @@ def _section(row: Row, cells: Sequence[Filled]) -> dict[str, Any]:
         "number": row.number,
         "system": row.system,
         "does": row.does,
-        "published": [_published(p) for p in row.published],
+        "published": [_published(p) for p in row.published] or ([] if row.own else [f"Published: {_NONE}."]),
         "cells": [{"state": c.state, "values": _cell(c)} for c in cells],
         "commands": list(dict.fromkeys(line for cell in cells for line in (*_before(cell), _command(cell)))),
         "further": row.further,
@@ -203,13 +230,7 @@ def _section(row: Row, cells: Sequence[Filled]) -> dict[str, Any]:
 
 
 def _published(p: Published) -> str:
-    if p.figure == UNSTATED:
-        said = f"Published: {UNSTATED}."
-    elif p.data == UNSTATED:
-        said = f"Published: {p.figure} %, its data set {UNSTATED}."
-    else:
-        said = f"Published: {p.figure} % on {p.data}."
-    return f"{said} {p.means}".rstrip()
+    return f"Published: {p.figure} % on {p.data}, {p.source}. {p.means}".rstrip()
 
 
 def _cell(c: Filled) -> list[str]:

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from mien.errors import DataError
 from mien.recipes.commands import train_command
 
-UNSTATED = "not stated here"
+#: What stands beside a published figure whose own source is not at hand.
+QUOTED = "as quoted by the paper"
 _Text = Annotated[str, Field(min_length=1)]
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -31,9 +32,11 @@ class Published(_Part):
     """A figure as somebody else states it."""
 
     figure: _Text
-    """As printed there; ``not stated here`` rather than a guess."""
-    data: _Text = UNSTATED
-    """The data set and split it is about."""
+    """In percent, as printed there."""
+    data: _Text
+    """The data set and split it is about, as quoted there."""
+    source: _Text = QUOTED
+    """Who says so; the paper is the one that this project implements (docs/paper.md)."""
     means: str = ""
     """What it is worth, as far as is known."""
 
@@ -100,6 +103,7 @@ class Row(_Part):
     own: bool = False
     """It is this project's own, not the literature's."""
     published: tuple[Published, ...] = ()
+    """Empty where no figure is quoted."""
     cells: Annotated[tuple[Cell, ...], Field(min_length=1)]
     further: tuple[Further, ...] = ()
 
@@ -113,6 +117,8 @@ class BoardList(_Part):
     """The labels that figures are about."""
     splits: Mapping[str, str] = {}
     """What readers know validation and test as."""
+    faces: Mapping[str, Annotated[int, Field(ge=1)]] = {}
+    """Rows of each split of the whole data set, which published figures are about."""
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
 
     @model_validator(mode="after")

@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 
 from mien import files
 from mien.errors import TrainingError, require
+from mien.evaluate import groups
 from mien.evaluate.ledger import Ledger
 from mien.evaluate.metrics import measure
 from mien.networks.tta import NAMES
 from mien.recipes.schema import Recipe
-from mien.report import plots, sections, sheet, views
+from mien.report import grouping, plots, sections, sheet, views
 from mien.report.evidence import Evidence
 from mien.report.sections import OutputSection
 from mien.report.spread import spread
@@ -47,6 +48,9 @@ class Request:
         with_views: score the test-time views, which costs thirteen passes over each split.
         say: told what is being done.
         ledger: keeps the looks of the test-time views at test.
+        by: columns that figures are split by; needs the table.
+        bins: groups that numbers are cut into.
+        persons: column of persons for the intervals of groups; None: the table's groups.
         pictures: file name to PNG, filled while the page is made and written with it.
     """
 
@@ -57,6 +61,9 @@ class Request:
     with_views: bool = True
     say: Callable[[str], None] = lambda doing: None
     ledger: Ledger | None = None
+    by: Sequence[str] = ()
+    bins: int = 3
+    persons: str | None = None
     pictures: dict[str, bytes] = field(default_factory=dict)
 
     @property
@@ -114,7 +121,7 @@ def _content(request: Request) -> dict[str, Any]:
         "throughput": _throughput(evidence),
         "commands": _commands(request),
     }
-    return content | _faces(request) | _views(request)
+    return content | _groups(request) | _faces(request) | _views(request)
 
 
 def _curves(request: Request) -> str:
@@ -139,6 +146,28 @@ def _output(section: OutputSection, request: Request) -> dict[str, Any]:
         "reliability": request.keep(f"reliability-{name}", plots.reliability(panels, name)),
         "coverage": request.keep(f"coverage-{name}", plots.coverage(section.coverage, name)),
     }
+
+
+def _groups(request: Request) -> dict[str, Any]:
+    """Figures by group, with their plot; needs the table."""
+    evidence, split = request.evidence, request.split
+    if evidence.table is None or not request.by:
+        reason = _NO_TABLE if request.by else "Not asked for: add --by COLUMN."
+        return {"groups": [], "groups_plot": "", "groups_reason": reason}
+    request.say("comparing groups")
+    divided = grouping.divide(evidence.table.split(split), request.by, request.bins, request.persons)
+    found = [groups.compare(scores, one) for scores in evidence.predictions[split].scores for one in divided]
+    shown = [
+        {
+            "title": f"{one.label_set} by {one.column}",
+            "head": [one.column, "n", "clusters", *grouping.HEAD],
+            "rows": [(g.name, g.n, g.clusters, grouping.cells(g)) for g in (*one.groups, one.whole)],
+            "gaps": [grouping.said(gap, one) for gap in one.gaps],
+            "warnings": one.warnings,
+        }
+        for one in found
+    ]
+    return {"groups": shown, "groups_plot": request.keep("groups", plots.groups(found)), "groups_reason": ""}
 
 
 def _faces(request: Request) -> dict[str, Any]:
@@ -195,6 +224,9 @@ def _commands(request: Request) -> list[str]:
     report = ["mien", "report", str(run), "--data", table]
     report += ["--test"] if "test" in evidence.predictions else []
     report += [] if request.with_views else ["--no-views"]
+    report += [word for column in request.by for word in ("--by", column)]
+    report += ["--bins", str(request.bins)] if request.by and request.bins != Request.bins else []
+    report += ["--persons", request.persons] if request.persons else []
     report += [] if out == run / "report" else ["-o", str(out)]
     train = ["mien", "train", str(evidence.run.recipe), "--data", table, "-o", f"{run}-again"]
     return [shlex.join(train), shlex.join(report)]

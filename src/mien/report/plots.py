@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mien.errors import require
 from mien.evaluate.coverage import Coverage
+from mien.evaluate.groups import FEW, Comparison
 from mien.evaluate.metrics import Bin
 from mien.plotting import BAND, BLUE, FAINT, GREEN, INK, PURPLE, SKY, VERMILLION, literal, new_figure, plain, png
 
@@ -199,6 +200,36 @@ def coverage(found: Coverage, title: str) -> bytes:
     axes.set_ylabel("accuracy on them, %")
     axes.set_title(f"{literal(title)}\nAURC {found.aurc:.4f}")
     plain(axes)
+    return png(figure)
+
+
+def groups(compared: Sequence[Comparison]) -> bytes:
+    """Top-1 against the faces in a group, one panel for each comparison, bars of 95 %.
+
+    Returns:
+        A PNG.
+    """
+    figure = new_figure(6.4, 3.0 * len(compared) + 0.3)
+    panels: Any = figure.subplots(len(compared), 1, squeeze=False)[:, 0]
+    for axes, one in zip(panels, compared, strict=True):
+        whole = one.whole.figures["top1"].value
+        axes.axhline(100 * whole, color=FAINT, lw=1, ls="--", label=f"all faces: {100 * whole:.1f} %")
+        axes.axvspan(1, FEW, color=BAND, zorder=0, label=f"under {FEW} faces")
+        for group in (group for group in one.groups if group.n):
+            f = group.figures["top1"]
+            bars = np.maximum(100 * np.array([[f.value - f.low], [f.high - f.value]]), 0)
+            fill = BLUE if group.n >= FEW else "white"
+            axes.errorbar(group.n, 100 * f.value, bars, fmt="o", color=BLUE, mfc=fill, capsize=3, lw=1.2)
+            place: Any = {"textcoords": "offset points", "fontsize": 8, "color": INK}
+            axes.annotate(literal(group.name), (group.n, 100 * f.value), (6, 4), **place)
+        axes.set_xscale("log")
+        sizes = [group.n for group in one.groups if group.n]
+        axes.set_xlim(0.7 * min(*sizes, FEW), 2 * max(sizes))
+        axes.set_ylabel("top-1, %")
+        axes.set_title(literal(f"{one.label_set} by {one.column}"))
+        axes.legend(frameon=False, fontsize=8, loc="lower left")
+        plain(axes)
+    panels[-1].set_xlabel("faces in the group")
     return png(figure)
 
 
