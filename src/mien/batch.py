@@ -123,6 +123,7 @@ def run(
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else Ray tells its maker about each cluster
     ray, data = require("ray", "batch"), require("ray.data", "batch")
     shards = [list(sources[start : start + job.shard]) for start in range(0, len(sources), job.shard)]
+    files.keep_inputs(sources, *_files_of(folder))
     _claim(folder, job, sources)
     left = [number for number in range(len(shards)) if not _part(folder, number).exists()]
     pictures = faces = failed = 0
@@ -246,6 +247,11 @@ def _claim(folder: Path, job: Job, sources: Sequence[str]) -> None:
 
 def _part(folder: Path, number: int) -> Path:
     return folder / f"part-{number:06}.parquet"
+
+
+def _files_of(folder: Path) -> list[Path]:
+    """What a job writes and that is there already."""
+    return [folder / "job.json", folder / "failures.csv", *folder.glob("part-*.parquet")]
 
 
 def _write_failures(folder: Path, shards: int) -> None:

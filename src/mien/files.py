@@ -13,7 +13,8 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -102,6 +103,35 @@ def write(path: str | Path, content: bytes | str, *, parents: bool = False) -> N
     data = content.encode() if isinstance(content, str) else content
     with AtomicFile(path, parents=parents) as temporary, temporary.open("ab") as file:
         file.write(data)
+
+
+def keep_inputs(inputs: Iterable[str | Path | None], *outputs: str | Path | None) -> None:
+    """Refuse outputs that are files which are read, under whatever name: a hard link, a symbolic link, another path.
+
+    Args:
+        inputs: files; words that are none are passed over.
+        outputs: that are to be written; those that are not there yet cannot be an input.
+
+    Raises:
+        WriteError: one is.
+    """
+    there = {found: path for path in outputs if path is not None and (found := identity(path))}
+    if not there:
+        return
+    for file in inputs:
+        if file is not None and (found := identity(file)) in there:
+            raise WriteError(
+                f"cannot write {there[found]}: it is {file}, one of the files that are read; name another file"
+            )
+
+
+def identity(path: str | Path) -> tuple[int, int] | None:
+    """What a regular file is known by under all its names, links followed; None where there is none."""
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
 
 
 @contextmanager

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import typer
 
 from mien.cli.folders import say_left_out
-from mien.cli.predict_copies import Copies
+from mien.cli.predict_copies import Copies, local_files
 from mien.errors import MienError
+from mien.files import keep_inputs
 
 if TYPE_CHECKING:
     from mien.outputs.summary import Person, Summary
@@ -116,6 +117,7 @@ def predict(
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be valid text
     _check_parents(output, summary, timeline)
+    keep_inputs([*local_files(sources), model, prior], output, summary, timeline)
     if timeline and timeline.suffix.lower() not in SUFFIXES:
         raise MienError(f"{timeline}: a timeline is drawn as {', '.join(SUFFIXES)}")
     reading = Reading(every=every, start=start, end=end, private=private, limit=seconds)

@@ -9,7 +9,7 @@ import typer
 
 from mien.cli.options import LedgerFile, Overwrite, Split, Why, check_free, ledger_for
 from mien.errors import DataError
-from mien.files import write
+from mien.files import keep_inputs, write
 
 if TYPE_CHECKING:
     from mien.evaluate.predictions import Predictions, Scores
@@ -42,6 +42,7 @@ def sheet(
     if out is None:
         out = Path("sheet.png")
         check_free(out, overwrite=overwrite, option="-o")
+    keep_inputs([model, data], out)
     loaded, read = models.load(model), table.read(data)
     scores = _chosen(
         predict(loaded, read, str(split), ledger=look and look.about("sheet")), read.info.label_set, output
