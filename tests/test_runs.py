@@ -1,9 +1,11 @@
 """What a run folder says it holds, and who may go on there; no training."""
 
+import os
+
 import pytest
 
-from mien import runs
-from mien.errors import TrainingError
+from mien import files, runs
+from mien.errors import TrainingError, WriteError
 from mien.recipes import loader
 from mien.runs import RunFolder
 from mien.train import faces
@@ -33,3 +35,15 @@ def test_a_run_goes_on_for_its_own_recipe_and_data_alone(patterns, tmp_path, our
     folder.write_state(data="0" * 64)
     with pytest.raises(TrainingError, match="other data"):
         runs.goes_on(folder, spec, patterns, resume=True)
+
+
+def test_two_trainings_do_not_share_a_folder(patterns, tmp_path):
+    pytest.importorskip("torch", reason="pip install 'mien[train]'")
+    from mien.classical import fit
+    from mien.train import run
+
+    with files.alone(tmp_path / "run"):
+        for train, spec in ((run.train, loader.parse(NETWORK)), (fit.train, loader.parse(CLASSICAL))):
+            with pytest.raises(WriteError, match=rf"run: process {os.getpid()} on .* is writing it"):
+                train(spec, patterns, tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []

@@ -146,6 +146,19 @@ class Recognizer:
         seen = self._see(Shot(source, pixels, note=note), None)
         return self._scored([seen])[0]
 
+    def made(self) -> dict[str, object]:
+        """What its answers depend on, as plain values: the model and its graph's sha256, the detector, the options."""
+        card = self.model.card
+        return {
+            "model": f"{card.name} {card.version}",
+            "graph_sha256": card.graph_sha256,
+            "detector": self.detector.name,
+            "align": self._align,
+            "min_size": self._min_size,
+            "threshold": self._threshold,
+            "prior": None if self._prior is None else self._prior.round(6).tolist(),
+        }
+
     def stream(
         self, source: Source, *, reading: Reading | None = None, following: Following | None = None
     ) -> Iterator[Frame]:

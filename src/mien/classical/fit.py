@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mien import runs
+from mien import files, runs
 from mien.classical import features as computing
 from mien.classical import pipeline as pipelines
 from mien.classical import to_torch
@@ -63,7 +63,8 @@ def train(
         DataError: the table lacks a split or the label set.
         MissingExtraError: a library that the features or the run folder need is not installed.
     """
-    return _Run(recipe, table, RunFolder(out), say).go(resume)
+    with files.alone(out):
+        return _Run(recipe, table, RunFolder(out), say).go(resume)
 
 
 def chosen(run: RunFolder) -> ClassicalRecipe:

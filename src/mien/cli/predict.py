@@ -108,6 +108,8 @@ def predict(
         raise typer.BadParameter(f"--{forms[0]} and --{forms[1]} exclude each other")
     if resume and not output:
         raise typer.BadParameter("--resume goes with --output")
+    if resume and timeline:
+        raise typer.BadParameter("--timeline draws what is read in one run: leave out --resume")
     from mien.outputs.summary import Summary
     from mien.outputs.tables import File
     from mien.outputs.timeline import SUFFIXES, Timeline
@@ -134,7 +136,11 @@ def predict(
         screen = closing.enter_context(printer(form, labels, top, total))
         # The table last, so that what is wrong with the copies is said before it is begun, and it is closed first.
         copies = closing.enter_context(Copies(annotate, sources, _say)) if annotate else None
-        table = closing.enter_context(File(output, labels, resume=resume)) if output else None
+        table = None
+        if output:
+            options = {"every": every, "start": start, "end": end, "track": track, "smooth": smooth}
+            made = recognizer.made() | options
+            table = closing.enter_context(File(output, labels, resume=resume, made=made, kept=total.add_rows))
         reading = replace(reading, skip=table.done if table else frozenset[str]())
         for shot, frame in recognizer.read(shots(sources, reading), Following(track=track, smooth=smooth)):
             live = live or (shot.live and len(sources) == 1)  # an address may turn out to be a camera
