@@ -32,6 +32,7 @@ from mien.cli import (
     tune,
     watch,
 )
+from mien.cli.standard_output import Watched
 from mien.errors import MienError
 
 app = typer.Typer(
@@ -64,8 +65,16 @@ app.add_typer(models.app, name="models")
 
 def main() -> None:
     """Run the command; mien's own errors become one line on stderr and exit code 2."""
+    output = Watched()
+    code: int = 0
     try:
         app()
     except MienError as error:
         print(f"mien: {error}", file=sys.stderr)
-        sys.exit(2)
+        code = 2
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
+    except OSError:
+        if not output.failed:
+            raise
+    sys.exit(output.finish(code))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.errors import MienError, PictureError
-from mien.files import identity, keep_inputs
+from mien.files import identity, keep_inputs, write
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,11 +78,9 @@ class Copies:
     def _save(self, shot: Shot, drawn: NDArray[np.uint8]) -> None:
         from PIL import Image
 
-        from mien.files import AtomicFile
-
-        path = self._name(shot, ".jpg")
-        with AtomicFile(path) as temporary:
-            Image.fromarray(drawn).save(temporary, "JPEG", quality=92)
+        path, jpeg = self._name(shot, ".jpg"), io.BytesIO()
+        Image.fromarray(drawn).save(jpeg, "JPEG", quality=92)  # into memory: Pillow does not see a disk that is full
+        write(path, jpeg.getvalue())
         self._say(f"annotated: {path}")
 
     def _open(self, shot: Shot) -> tuple[Path, Movie]:
