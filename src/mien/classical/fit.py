@@ -7,7 +7,6 @@ of the history is, so that a run that was killed goes on with the first row that
 
 from __future__ import annotations
 
-import csv
 import platform
 import time
 from collections.abc import Callable
@@ -134,7 +133,7 @@ class _Run:
             return []
         if not self.folder.history.exists() or not self.folder.pipeline.exists():
             return []
-        return list(csv.DictReader(self.folder.history.read_text(encoding="utf-8").splitlines()))
+        return self.folder.read_history()
 
     def _load(self, split: str) -> _Split:
         found = faces.load(self.table, split, self.recipe, torch.device("cpu"))
