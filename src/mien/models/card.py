@@ -238,7 +238,7 @@ def _output(stated: Mapping[str, Any]) -> Output:
     wrong = next((key for key, row in rows.items() if not isinstance(row, (list, tuple))), None)
     if wrong:
         raise ValueError(f"{wrong} is no list")
-    return Output(**stated | {key: tuple(row) for key, row in rows.items()})
+    return Output(**dict(stated) | {key: tuple(row) for key, row in rows.items()})
 
 
 def _invalid(where: str, reason: str) -> ModelError:
