@@ -238,7 +238,8 @@ def _output(stated: Mapping[str, Any]) -> Output:
     wrong = next((key for key, row in rows.items() if not isinstance(row, (list, tuple))), None)
     if wrong:
         raise ValueError(f"{wrong} is no list")
-    return Output(**dict(stated) | {key: tuple(row) for key, row in rows.items()})
+    fields: dict[str, Any] = {**stated, **{key: tuple(row) for key, row in rows.items()}}
+    return Output(**fields)
 
 
 def _invalid(where: str, reason: str) -> ModelError:
