@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mien import batch
+from mien import batch, cli, files
 from mien.errors import MienError, PictureError
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'mien[batch]'")
@@ -55,7 +55,7 @@ def test_a_job_goes_on_after_its_workers_were_killed(pictures, tmp_path, monkeyp
     sources = batch.list_sources([str(pictures)])
     job = batch.Job(detector="haar", shard=3)
     whole = finish(sources, tmp_path / "whole", job, workers=1)
-    assert (whole.shards, whole.read, whole.pictures, whole.faces, whole.failed) == (4, 4, 12, 11, 1)
+    assert (whole.shards, whole.read, whole.pictures, whole.faces, whole.failed, whole.failures) == (4, 4, 12, 11, 1, 1)
     expected = rows_of(tmp_path / "whole")
     assert len(expected) == 12
     with (tmp_path / "whole" / "failures.csv").open(newline="") as file:
@@ -72,7 +72,8 @@ def test_a_job_goes_on_after_its_workers_were_killed(pictures, tmp_path, monkeyp
     assert rows_of(tmp_path / "killed") == expected
 
     # Called again there is nothing to do; with a shard missing, that shard alone is read.
-    assert finish(sources, tmp_path / "killed", job).read == 0
+    again = finish(sources, tmp_path / "killed", job)
+    assert (again.read, again.failed, again.failures) == (0, 0, 1)
     (tmp_path / "killed" / "part-000001.parquet").unlink()
     assert finish(sources, tmp_path / "killed", job, workers=1).read == 1
     assert rows_of(tmp_path / "killed") == expected
@@ -126,3 +127,18 @@ def test_a_worker_searches_as_the_job_says():
     recognizers = {search: batch._alone(batch.Job(detector="none", search=search)) for search in ("auto", "quick")}
     assert recognizers["auto"]._longest(moving=False) is None
     assert recognizers["quick"]._longest(moving=False) == 800
+
+
+def test_a_job_that_another_process_does_is_left_to_it(pictures, tmp_path):
+    with files.alone(tmp_path / "job"), pytest.raises(MienError, match=rf"job: process {os.getpid()} on .* is writing"):
+        finish(batch.list_sources([str(pictures)]), tmp_path / "job", batch.Job())
+
+
+@pytest.mark.parametrize(("read", "failed", "code"), [(0, 0, 1), (1, 0, 1), (4, 9, 2)])
+def test_failures_of_earlier_runs_are_told_by_the_exit_code(tmp_path, monkeypatch, capsys, read, failed, code):
+    done = batch.Done(4, read, 9 if read else 0, 0, failed, 1, 1.0, 1)
+    monkeypatch.setattr(batch, "run", lambda *_, **__: iter([done]))
+    monkeypatch.setattr("sys.argv", ["mien", "batch", str(PORTRAIT), "-o", str(tmp_path / "job")])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == code

@@ -98,6 +98,9 @@ def test_offline_nothing_is_asked_for(cache, server, monkeypatch):
         fetch(ASSET)
     assert server.asked == ()
     cache.mkdir()
+    (cache / "net.onnx").write_bytes(b"something else")
+    with pytest.raises(DownloadError, match=r"net\.onnx is another file than expected, and MIEN_OFFLINE"):
+        fetch(ASSET)
     (cache / "net.onnx").write_bytes(CONTENT)
     assert fetch(ASSET) == cache / "net.onnx"
 

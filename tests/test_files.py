@@ -1,6 +1,8 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -97,6 +99,61 @@ def test_two_writers_of_one_file_do_not_meet(old):
     for thread in threads:
         thread.join()
     assert old.read_bytes() in (b"a" * 2000, b"b" * 2000)
+    assert list(old.parent.iterdir()) == [old]
+
+
+def test_a_second_writer_is_refused_where_that_is_asked_for(old):
+    with AtomicFile(old, alone=True):
+        with pytest.raises(WriteError, match=rf"table\.csv: process {os.getpid()} on .* is writing it"):
+            AtomicFile(old, alone=True)
+        write(old.with_name("other.csv"), b"free")
+        assert old.read_bytes() == b"old"
+    with AtomicFile(old, alone=True) as temporary:
+        temporary.write_bytes(b"new")
+    assert old.read_bytes() == b"new"
+    assert sorted(path.name for path in old.parent.iterdir()) == ["other.csv", "table.csv"]
+
+
+def killed(folder, code):
+    """Run code in a process of its own that kills itself at its end; returns the names it left."""
+    source = f"import os\nfrom mien.files import AtomicFile\n{code}\nos.kill(os.getpid(), 9)"
+    done = subprocess.run([sys.executable, "-c", source], cwd=folder, check=False)
+    assert done.returncode == -9
+    files._SWEPT.clear()
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_killed_process_stops_nobody_and_what_it_left_is_removed(old):
+    code = "files = [AtomicFile('table.csv', alone=True), AtomicFile('long.name.mp4'), AtomicFile('n')]"
+    left = killed(old.parent, code + "\nfiles[0].temporary.write_bytes(b'half')")
+    assert len([name for name in left if ".partial" in name]) == 3, left
+    assert ".table.csv.lock" in left
+    with AtomicFile(old, alone=True) as temporary:
+        names = {path.name for path in old.parent.iterdir()}
+        assert names == {".table.csv.lock", temporary.name, "table.csv"}
+    assert list(old.parent.iterdir()) == [old]
+
+
+def test_what_others_are_writing_or_what_is_not_ours_is_not_removed(old):
+    files._SWEPT.clear()
+    foreign = [".table-0123456789abcdef.partial.csv", "table.partial.csv", ".table.partial"]
+    for name in foreign:
+        old.with_name(name).touch()
+    with AtomicFile(old) as temporary:
+        files._SWEPT.clear()
+        write(old.with_name("other"), b"")
+        assert temporary.exists()
+    assert {path.name for path in old.parent.iterdir()} == {*foreign, "table.csv", "other"}
+
+
+def test_a_kept_file_goes_on_where_it_was(old):
+    with pytest.raises(ValueError), AtomicFile(old, kept=True) as partial:  # noqa: PT011,PT012
+        partial.write_bytes(b"half")
+        raise ValueError
+    assert (old.read_bytes(), partial.name, partial.read_bytes()) == (b"old", "table.csv.partial", b"half")
+    with AtomicFile(old, kept=True) as partial, partial.open("ab") as file:
+        file.write(b" and half")
+    assert old.read_bytes() == b"half and half"
     assert list(old.parent.iterdir()) == [old]
 
 

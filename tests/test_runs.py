@@ -1,9 +1,11 @@
 """What a run folder says it holds, and who may go on there; no training."""
 
+import os
+
 import pytest
 
-from mien import runs
-from mien.errors import TrainingError
+from mien import files, runs
+from mien.errors import TrainingError, WriteError
 from mien.recipes import loader
 from mien.runs import RunFolder
 from mien.train import faces
@@ -33,3 +35,39 @@ def test_a_run_goes_on_for_its_own_recipe_and_data_alone(patterns, tmp_path, our
     folder.write_state(data="0" * 64)
     with pytest.raises(TrainingError, match="other data"):
         runs.goes_on(folder, spec, patterns, resume=True)
+
+
+def test_two_trainings_do_not_share_a_folder(patterns, tmp_path):
+    pytest.importorskip("torch", reason="pip install 'mien[train]'")
+    from mien.classical import fit
+    from mien.train import run
+
+    with files.alone(tmp_path / "run"):
+        for train, spec in ((run.train, loader.parse(NETWORK)), (fit.train, loader.parse(CLASSICAL))):
+            with pytest.raises(WriteError, match=rf"run: process {os.getpid()} on .* is writing it"):
+                train(spec, patterns, tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", ["[1, 2]", "5", "{", "[" * 100_000])
+def test_a_state_that_is_none_of_ours_is_one_line(tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(TrainingError, match=r"run\.json is not what mien wrote: the run is damaged, train again$"):
+        RunFolder(tmp_path).read_state()
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"a,b\n1,2,3\n", b"epoch,seconds\n1\n", b"epoch,seconds\n1,x\n"])
+def test_a_history_that_is_none_of_ours_is_one_line(tmp_path, content):
+    (tmp_path / "history.csv").write_bytes(content)
+    with pytest.raises(TrainingError, match=r"history\.csv is .*: the run is damaged, train again$"):
+        RunFolder(tmp_path).read_history()
+
+
+def test_a_checkpoint_that_may_run_code_is_refused_in_our_own_words(tmp_path):
+    import pickle
+
+    pytest.importorskip("torch", reason="pip install 'mien[train]'")
+    (tmp_path / "last.pt").write_bytes(pickle.dumps(RunFolder))
+    with pytest.raises(TrainingError, match=r"last\.pt is not a whole checkpoint of mien: remove it") as caught:
+        RunFolder(tmp_path).load(tmp_path / "last.pt")
+    assert "weights_only" not in str(caught.value)

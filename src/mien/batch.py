@@ -66,6 +66,7 @@ class Done:
     Attributes:
         shards: of the whole job; ``read`` of them in this run, the others before.
         pictures, faces, failed: of this run.
+        failures: pictures of the whole job that could not be read, as failures.csv lists them.
         seconds: from the start of the first worker to the end of the last, loading the model included; Ray's own start
             is not.
         workers: how many there were.
@@ -76,6 +77,7 @@ class Done:
     pictures: int
     faces: int
     failed: int
+    failures: int
     seconds: float
     workers: int
 
@@ -119,11 +121,21 @@ def run(
 
     Raises:
         MissingExtraError: Ray is not installed.
-        MienError: the folder belongs to another job or cannot be written, or Ray failed.
+        MienError: the folder belongs to another job, is being written by another process or cannot be written, or Ray
+            failed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else Ray tells its maker about each cluster
+    require("ray", "batch")
+    with files.alone(folder):
+        yield from _run(sources, folder, job, address, workers)
+
+
+def _run(
+    sources: Sequence[str], folder: Path, job: Job, address: str | None, workers: int | None
+) -> Iterator[tuple[int, int] | Done]:
     ray, data = require("ray", "batch"), require("ray.data", "batch")
     shards = [list(sources[start : start + job.shard]) for start in range(0, len(sources), job.shard)]
+    files.keep_inputs(sources, *_files_of(folder))
     _claim(folder, job, sources)
     left = [number for number in range(len(shards)) if not _part(folder, number).exists()]
     pictures = faces = failed = 0
@@ -154,8 +166,8 @@ def run(
             raise MienError(f"the job stopped: {_cause(error)}; call it again to go on") from error
         finally:
             ray.shutdown()
-    _write_failures(folder, len(shards))
-    yield Done(len(shards), len(left), pictures, faces, failed, seconds, count)
+    failures = _write_failures(folder, len(shards))
+    yield Done(len(shards), len(left), pictures, faces, failed, failures, seconds, count)
 
 
 class ReadShard:
@@ -250,7 +262,14 @@ def _part(folder: Path, number: int) -> Path:
     return folder / f"part-{number:06}.parquet"
 
 
-def _write_failures(folder: Path, shards: int) -> None:
+def _files_of(folder: Path) -> list[Path]:
+    """What a job writes and that is there already."""
+    return [folder / "job.json", folder / "failures.csv", *folder.glob("part-*.parquet")]
+
+
+def _write_failures(folder: Path, shards: int) -> int:
+    """List what could not be read; returns how many."""
+    count = 0
     parquet = require("pyarrow.parquet", "batch")
     with (
         files.AtomicFile(folder / "failures.csv") as temporary,
@@ -263,6 +282,8 @@ def _write_failures(folder: Path, shards: int) -> None:
                 _part(folder, number), columns=["source", "frame", "error"], filters=[("error", "!=", "")]
             )
             lines.writerows([row["source"], row["frame"], row["error"]] for row in table.to_pylist())
+            count += table.num_rows
+    return count
 
 
 def _cause(error: BaseException) -> str:

@@ -60,8 +60,9 @@ def fetch(asset: Asset, *, timeout: float = 30) -> Path:
     if _is_expected(path, asset):
         return path
     if is_offline():
+        missing = f"{path} is another file than expected" if path.exists() else f"{asset.name} is not in {path.parent}"
         raise DownloadError(
-            f"{asset.name} is not in {path.parent}, and MIEN_OFFLINE forbids fetching it: unset MIEN_OFFLINE,"
+            f"{missing}, and MIEN_OFFLINE forbids fetching it: unset MIEN_OFFLINE,"
             f" or put the file there from {asset.url}"
         )
     data = _download(asset, timeout)

@@ -2,7 +2,8 @@
 
 What is written goes to a temporary name of its own in the same folder, reaches the disk, and then takes the final name
 in one step. A full disk, a missing folder or an exception leaves the file that was there before, and nothing else. Two
-processes that write the same file do not meet: the one that ends last wins.
+processes that write the same file do not meet: the one that ends last wins, or the second is refused (``alone``). What
+a killed process leaves under a temporary name is removed by the next one that writes in that folder.
 
 A symbolic link is refused, so that nothing outside the folder is changed by a name inside it. Pipes and devices, as
 ``/dev/stdout``, are written to as they are. Permissions of a file that is replaced are kept.
@@ -10,15 +11,24 @@ A symbolic link is refused, so that nothing outside the folder is changed by a n
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
+import re
 import secrets
 import shutil
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
 from mien.errors import WriteError
+from mien.locks import Lock, take
+
+_HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]  # locks may not reach over to other machines
+_LEFT = re.compile(rf"\..{{0,40}}-{_HOST}[0-9a-f]{{10}}\.partial(\.[^.]{{1,9}})?", re.DOTALL)
+_SWEPT: set[Path] = set()  # folders that this process has looked through for what others left
 
 
 class AtomicFile:
@@ -29,24 +39,44 @@ class AtomicFile:
     Args:
         path: the file, replaced by the new one when that is whole.
         parents: make the folders that lead to it.
+        alone: refuse the file while another process writes it: for what takes long.
+        kept: the temporary file is ``NAME.partial``, with what it holds, and stays where it is not committed, to be
+            gone on with; such a file is written alone.
 
     Attributes:
         path: as given.
         temporary: an empty file beside it, with its suffix; for pipes and devices the path itself.
+        is_stream: whether the path is a pipe or a device.
 
     Raises:
-        WriteError: the folder is missing or cannot be written, or the path is a folder or a symbolic link.
+        WriteError: the folder is missing or cannot be written, the path is a folder or a symbolic link, or another
+            process writes it.
 
     >>> with AtomicFile("figure.png") as temporary:                  # doctest: +SKIP
     ...     figure.savefig(temporary)
     """
 
-    def __init__(self, path: str | Path, *, parents: bool = False) -> None:
+    def __init__(self, path: str | Path, *, parents: bool = False, alone: bool = False, kept: bool = False) -> None:
         self.path = Path(path)
+        self._kept, self._handle, self._lock = kept, -1, None
         with explained(self.path):
             if parents:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.temporary = self.path if _is_stream(self.path) else _reserve(self.path)
+            self.is_stream = _is_stream(self.path)
+            if self.is_stream:
+                self.temporary = self.path
+                return
+            _check(self.path)
+            self._lock = Lock(self.path) if alone or kept else None
+            try:
+                if kept:
+                    self.temporary = self.path.absolute().with_name(f"{self.path.name}.partial")
+                    _check(self.temporary)
+                else:
+                    self.temporary, self._handle = _reserve(self.path)
+            except BaseException:
+                self._release()
+                raise
 
     def commit(self) -> None:
         """Give the file its name.
@@ -54,7 +84,7 @@ class AtomicFile:
         Raises:
             WriteError: that fails; the temporary file is removed, an older file stays.
         """
-        if self.temporary == self.path:
+        if self.is_stream:
             return
         try:
             with explained(self.path):
@@ -68,10 +98,19 @@ class AtomicFile:
             self.discard()
 
     def discard(self) -> None:
-        """Remove what was written; an older file stays. Does nothing after :meth:`commit`."""
-        if self.temporary != self.path:
+        """Remove what was written, unless it is to be kept; an older file stays. Does nothing after :meth:`commit`."""
+        if not self.is_stream and not self._kept:
             with suppress(OSError):  # its folder may be gone
                 self.temporary.unlink()
+        self._release()
+
+    def _release(self) -> None:
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+        if self._lock:
+            self._lock.release()
+            self._lock = None
 
     def __enter__(self) -> Path:
         return self.temporary
@@ -104,6 +143,50 @@ def write(path: str | Path, content: bytes | str, *, parents: bool = False) -> N
         file.write(data)
 
 
+def keep_inputs(inputs: Iterable[str | Path | None], *outputs: str | Path | None) -> None:
+    """Refuse outputs that are files which are read, under whatever name: a hard link, a symbolic link, another path.
+
+    Args:
+        inputs: files; words that are none are passed over.
+        outputs: that are to be written; those that are not there yet cannot be an input.
+
+    Raises:
+        WriteError: one is.
+    """
+    there = {found: path for path in outputs if path is not None and (found := identity(path))}
+    if not there:
+        return
+    for file in inputs:
+        if file is not None and (found := identity(file)) in there:
+            raise WriteError(
+                f"cannot write {there[found]}: it is {file}, one of the files that are read; name another file"
+            )
+
+
+def identity(path: str | Path) -> tuple[int, int] | None:
+    """What a regular file is known by under all its names, links followed; None where there is none."""
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
+
+
+@contextmanager
+def alone(path: str | Path) -> Iterator[None]:
+    """Hold a folder, or a file that is written in pieces, while no other process does; its own folder is made.
+
+    Raises:
+        WriteError: another process holds it, or the lock beside it cannot be written.
+    """
+    path = Path(path)
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = Lock(path)
+    with lock:
+        yield
+
+
 @contextmanager
 def explained(path: str | Path) -> Iterator[None]:
     """Turn an :class:`OSError` inside into a :class:`WriteError` that names the file and the cause."""
@@ -126,18 +209,48 @@ def _is_stream(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
-def _reserve(path: Path) -> Path:
-    """An empty file beside a path, under a name that nobody else has."""
+def _check(path: Path) -> None:
+    """Refuse what no file is put in the place of."""
     if path.is_symlink():
         raise WriteError(
             f"cannot write {path}: it is a symbolic link to {path.readlink()}; remove it, or name another file"
         )
     if path.is_dir():
         raise WriteError(f"cannot write {path}: it is a folder; name a file")
+
+
+def _reserve(path: Path) -> tuple[Path, int]:
+    """An empty file beside a path, under a name that nobody else has, and what shows others that it is in use."""
     suffix = path.suffix if len(path.suffix) <= 10 else ""
-    temporary = path.absolute().with_name(f".{path.stem[:40]}-{secrets.token_hex(8)}.partial{suffix}")
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    return temporary
+    folder = path.absolute().parent
+    if folder not in _SWEPT:
+        _SWEPT.add(folder)
+        _sweep(folder)
+    while True:
+        temporary = folder / f".{path.stem[:40]}-{_HOST}{secrets.token_hex(5)}.partial{suffix}"
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        if os.name == "nt":  # which renames no open file
+            os.close(handle)
+            return temporary, -1
+        if take(handle) is not False and temporary.exists():  # else it was swept before it was locked
+            return temporary, handle
+        os.close(handle)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the temporary files of this machine's processes that were killed: those that nobody has locked."""
+    if os.name == "nt" or not folder.is_dir():
+        return
+    with os.scandir(folder) as entries:
+        left = [entry.path for entry in entries if _LEFT.fullmatch(entry.name)]
+    for name in left:
+        with suppress(OSError):  # gone, or another user's
+            handle = os.open(name, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                if take(handle):
+                    Path(name).unlink()
+            finally:
+                os.close(handle)
 
 
 def _flush(path: Path) -> None:

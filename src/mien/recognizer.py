@@ -161,6 +161,20 @@ class Recognizer:
         frame = self._scored([seen])[0]
         return frame if is_file else replace(frame, origin=(picture, color))
 
+    def made(self) -> dict[str, object]:
+        """What its answers depend on, as plain values: the model and its graph's sha256, the detector, the options."""
+        card = self.model.card
+        return {
+            "model": f"{card.name} {card.version}",
+            "graph_sha256": card.graph_sha256,
+            "detector": self.detector.name,
+            "align": self._align,
+            "min_size": self._min_size,
+            "threshold": self._threshold,
+            "search": self._search,
+            "prior": None if self._prior is None else self._prior.round(6).tolist(),
+        }
+
     def stream(
         self, source: Source, *, reading: ReadOptions | None = None, following: TrackingOptions | None = None
     ) -> Iterator[Frame]:

@@ -95,13 +95,16 @@ class RunFolder:
             TrainingError: it cannot be read.
         """
         try:
-            return json.loads(self.run.read_text(encoding="utf-8"))
+            state = json.loads(self.run.read_text(encoding="utf-8"))
+            if isinstance(state, dict):
+                return state
+            raise ValueError("no mapping")
         except FileNotFoundError:
             return {}
         except OSError as error:
             raise TrainingError(f"cannot read {self.run}: {error.strerror}") from error
-        except ValueError as error:
-            raise TrainingError(f"{self.run} is not JSON: the run is damaged, train again") from error
+        except (ValueError, RecursionError) as error:
+            raise TrainingError(f"{self.run} is not what mien wrote: the run is damaged, train again") from error
 
     def write_history(self, rows: list[dict[str, Any]]) -> None:
         """Write ``history.csv`` anew from all rows so far."""
@@ -110,6 +113,24 @@ class RunFolder:
         writer.writeheader()
         writer.writerows(rows)
         self.write(self.history, text.getvalue().encode())
+
+    def read_history(self) -> list[dict[str, str]]:
+        """The rows of ``history.csv``.
+
+        Raises:
+            TrainingError: it cannot be read, or is not what mien wrote.
+        """
+        try:
+            text = self.history.read_text(encoding="utf-8")
+            rows = list(csv.DictReader(text.splitlines(), strict=True))
+        except OSError as error:
+            raise TrainingError(f"cannot read {self.history}: {error.strerror}") from error
+        except (ValueError, csv.Error) as error:
+            raise TrainingError(f"{self.history} is no table: the run is damaged, train again") from error
+        whole = all(None not in row and None not in row.values() and row.get("seconds") for row in rows)
+        if not rows or not whole or not all(is_number(row["seconds"]) for row in rows):
+            raise TrainingError(f"{self.history} is not what mien wrote: the run is damaged, train again")
+        return rows
 
     def save(self, target: Path, content: dict[str, Any]) -> None:
         """``torch.save`` into a file that appears whole or not at all."""
@@ -133,7 +154,19 @@ class RunFolder:
             said = missing or f"{source} does not exist"
             raise TrainingError(f"{said}: train first, mien train RECIPE --data FILE") from error
         except Exception as error:
-            raise TrainingError(f"{source} is not a whole checkpoint: {error}") from error
+            # Not torch's own text, which advises to load what may run code.
+            raise TrainingError(
+                f"{source} is not a whole checkpoint of mien: remove it to begin anew, or put back its copy"
+            ) from error
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell of a table holds a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def processor() -> str:

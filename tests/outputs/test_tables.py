@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 
 from mien import files
 from mien.errors import MienError, MissingExtraError
-from mien.outputs import tables
+from mien.outputs import going_on, tables
+from mien.outputs.summary import Summary
 from mien.outputs.tables import File, Parquet
 from mien.results import COLUMNS, Box, Face, Frame, Quality
 
@@ -137,7 +139,7 @@ def test_lines_are_there_as_soon_as_they_are_written(tmp_path):
         with File(path, LABELS) as file:
             for count, one in enumerate(FRAMES[:3], start=1):
                 file.write(one)
-                assert FRAMES[count - 1].source in path.read_text()
+                assert FRAMES[count - 1].source in (tmp_path / f"{path.name}.partial").read_text()
     stream = io.StringIO()
     tables.Csv(stream, LABELS, header=False).write(FRAMES[0])
     assert stream.getvalue().startswith("a.jpg,")
@@ -185,7 +187,7 @@ def test_a_full_disk_is_said(tmp_path, suffix, monkeypatch):
     if suffix in (".parquet", ".json"):
         pytest.importorskip("pyarrow", reason="pip install 'mien[tables]'")
         full = tmp_path / "temporary"
-        monkeypatch.setattr(files, "_reserve", lambda path: full)
+        monkeypatch.setattr(files, "_reserve", lambda path: (full, -1))
     full.symlink_to("/dev/full")
     with pytest.raises(MienError, match=f"^cannot write {path}: .*No space left"):
         write(path, FRAMES * 50)
@@ -244,17 +246,57 @@ def test_a_parquet_file_is_not_there_before_it_is_whole(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_other_forms_keep_what_was_written(tmp_path):
+def test_other_forms_keep_what_was_written_beside_an_older_file(tmp_path):
     for suffix in (".csv", ".jsonl"):
         path = tmp_path / f"out{suffix}"
+        older = write(path, FRAMES[5:6]).read_bytes()
         interrupted(path, FRAMES[:4])
-        assert path.read_bytes() == write(tmp_path / f"same{suffix}", FRAMES[:4]).read_bytes()
+        assert path.read_bytes() == older
+        partial = tmp_path / f"out{suffix}.partial"
+        assert partial.read_bytes() == write(tmp_path / f"same{suffix}", FRAMES[:4]).read_bytes()
+        assert {one.name for one in tmp_path.iterdir()} == {path.name, partial.name, f"same{suffix}"}
+        for one in tmp_path.iterdir():
+            one.unlink()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_folder_that_is_taken_away_is_no_success(tmp_path, suffix):
+    folder = tmp_path / "out"
+    folder.mkdir()
+
+    def frames():
+        yield FRAMES[0]
+        shutil.rmtree(folder)
+        yield FRAMES[1]
+
+    with pytest.raises(MienError, match=f"cannot write .*out{suffix}: the folder .*out does not exist"):
+        write(folder / f"out{suffix}", frames())
+
+
+@pytest.mark.parametrize("suffix", tables.SUFFIXES)
+def test_two_runs_do_not_write_one_table(tmp_path, suffix):
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow", reason="pip install 'mien[tables]'")
+    path = tmp_path / f"out{suffix}"
+    with File(path, LABELS) as file:
+        file.write(FRAMES[0])
+        with pytest.raises(MienError, match=rf"out{suffix}: process {os.getpid()} on .* is writing it"):
+            File(path, LABELS)
+    assert list(tmp_path.iterdir()) == [path]
+    write(path, FRAMES[:2])
 
 
 # -------------------------------------------------------------------------------------- going on
 
 
-def go_on(path, frames=FRAMES):
+#: Without what is tried again.
+WHOLE = [one for one in FRAMES if not (one.error or one.source == "clip.mp4")] + [
+    *clip("clip.mp4", 7),
+    frame("end.jpg"),
+]
+
+
+def go_on(path, frames=WHOLE):
     """Write what the file lacks of the frames; returns the sources that were passed over."""
     with File(path, LABELS, resume=True) as file:
         for one in frames:
@@ -265,9 +307,9 @@ def go_on(path, frames=FRAMES):
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
 def test_a_file_cut_off_anywhere_is_gone_on_with(tmp_path, monkeypatch, suffix):
-    whole = write(tmp_path / f"whole{suffix}", FRAMES).read_bytes()
+    whole = write(tmp_path / f"whole{suffix}", WHOLE).read_bytes()
     path = tmp_path / f"cut{suffix}"
-    order = list(dict.fromkeys(one.source for one in FRAMES))
+    order = list(dict.fromkeys(one.source for one in WHOLE))
     monkeypatch.setattr(os, "fsync", lambda _: None)
     breaks = [place for place, byte in enumerate(whole) if byte == 10]
     around = {place + by for place in breaks for by in (-1, 0, 1, 2)}
@@ -284,14 +326,62 @@ def test_going_on_keeps_what_was_done(tmp_path, suffix):
     path = write(tmp_path / f"out{suffix}", FRAMES[:5])
     marked = path.read_bytes().replace(b"0.75", b"0.57")
     path.write_bytes(marked)
-    assert go_on(path) == {"a.jpg", "none.jpg", "text.jpg"}
+    assert go_on(path, FRAMES) == {"a.jpg", "none.jpg"}
     assert b"0.57" in path.read_bytes()
-    assert path.read_bytes().startswith(marked[: marked.index(b"clip.mp4")])
+    assert path.read_bytes().startswith(marked[: marked.index(b"text.jpg")])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_what_could_not_be_read_is_tried_again(tmp_path, suffix):
+    path = write(tmp_path / f"out{suffix}", FRAMES)
+    done = go_on(path, [frame("text.jpg", face()), *clip("clip.mp4", 9), FRAMES[-1]])
+    assert done == {one.source for one in FRAMES} - {"text.jpg", "clip.mp4", "z.jpg"}
+    text = path.read_text(encoding="utf-8")
+    assert "breaks off" not in text
+    assert "not a picture" not in text
+    mended = [one for one in FRAMES[:-1] if one.source not in ("text.jpg", "clip.mp4")]
+    mended += [frame("text.jpg", face()), *clip("clip.mp4", 9), FRAMES[-1]]
+    assert text == write(tmp_path / f"mended{suffix}", mended).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_what_stays_is_told_picture_by_picture(tmp_path, suffix):
+    path, told, all_at_once = write(tmp_path / f"out{suffix}", FRAMES), Summary(), Summary()
+    with File(path, LABELS, resume=True, kept=told.add_rows) as file:
+        done = file.done
+    for one in FRAMES:
+        if one.source in done:
+            all_at_once.add(one)
+    assert told.to_dict() == all_at_once.to_dict()
+    assert told.pictures == 9
+    assert told.persons
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_table_is_gone_on_with_only_by_what_made_it(tmp_path, suffix):
+    made = {"model": "default 1", "detector": "haar", "prior": [0.5, 0.5]}
+    path = write(tmp_path / f"out{suffix}", FRAMES, made=made)
+    before = path.read_bytes()
+    with pytest.raises(MienError, match=r"made by something else \(model 'default 1', now 'fast 1'\)"):
+        File(path, LABELS, resume=True, made=made | {"model": "fast 1"})
+    File(path, LABELS, resume=True, made=made).__exit__(ValueError)
+    going_on.record(path).write_text("[1, 2]")
+    with pytest.raises(MienError, match="nothing says which model and options made it"):
+        File(path, LABELS, resume=True, made=made)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_killed_run_is_gone_on_with_from_what_it_left(tmp_path, suffix):
+    path = write(tmp_path / f"out{suffix}", WHOLE[:1])
+    interrupted(path, WHOLE[:4])
+    assert len(go_on(path)) == 3
+    assert path.read_bytes() == write(tmp_path / f"whole{suffix}", WHOLE).read_bytes()
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
 def test_going_on_with_nothing_begins(tmp_path, suffix):
-    path, whole = tmp_path / f"out{suffix}", write(tmp_path / f"whole{suffix}", FRAMES).read_bytes()
+    path, whole = tmp_path / f"out{suffix}", write(tmp_path / f"whole{suffix}", WHOLE).read_bytes()
     assert go_on(path) == frozenset()
     assert path.read_bytes() == whole
     path.write_bytes(b"")

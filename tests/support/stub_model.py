@@ -15,6 +15,7 @@ class StubModel:
         self.card = SimpleNamespace(
             name="stub",
             version="1",
+            graph_sha256="0" * 64,
             width=48,
             height=48,
             outputs={

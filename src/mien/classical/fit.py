@@ -7,7 +7,6 @@ of the history is, so that a run that was killed goes on with the first row that
 
 from __future__ import annotations
 
-import csv
 import platform
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mien import runs
+from mien import files, runs
 from mien.classical import features as computing
 from mien.classical import pipeline as pipelines
 from mien.classical import to_torch
@@ -63,7 +62,8 @@ def train(
         DataError: the table lacks a split or the label set.
         MissingExtraError: a library that the features or the run folder need is not installed.
     """
-    return _Run(recipe, table, RunFolder(out), say).go(resume)
+    with files.alone(out):
+        return _Run(recipe, table, RunFolder(out), say).go(resume)
 
 
 def chosen(run: RunFolder) -> ClassicalRecipe:
@@ -133,7 +133,7 @@ class _Run:
             return []
         if not self.folder.history.exists() or not self.folder.pipeline.exists():
             return []
-        return list(csv.DictReader(self.folder.history.read_text(encoding="utf-8").splitlines()))
+        return self.folder.read_history()
 
     def _load(self, split: str) -> _Split:
         found = faces.load(self.table, split, self.recipe, torch.device("cpu"))

@@ -35,6 +35,7 @@ from mien.cli import (
     watch,
 )
 from mien.cli.app import app as write_app
+from mien.cli.standard_output import Watched
 from mien.cli.verbs import Verb, Verbs, panel_of
 from mien.errors import MienError
 
@@ -92,8 +93,16 @@ def root(
 
 def main() -> None:
     """Run the command; mien's own errors become one line on stderr and exit code 2."""
+    output = Watched()
+    code: int = 0
     try:
         app()
     except MienError as error:
         print(f"mien: {error}", file=sys.stderr)
-        sys.exit(2)
+        code = 2
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
+    except OSError:
+        if not output.failed:
+            raise
+    sys.exit(output.finish(code))

@@ -34,7 +34,8 @@ def batch(
 ) -> None:
     """Read very many pictures. Called again, it goes on where it stopped.
 
-    Exit code 0: all read; 1: some could not be read, see failures.csv; 2: none could, or the job stopped.
+    Exit code 0: all read; 1: some could not be read, now or before, see failures.csv; 2: none could, or the job
+    stopped.
     """
     from mien.batch import Done, Job, list_sources, run
 
@@ -55,5 +56,6 @@ def batch(
                 f" {news.workers} workers: {news.pictures_per_second_and_core:.1f} pictures a second and core"
             )
         say_left_out(sources)
-        if news.failed:
-            raise typer.Exit(1 if news.failed < news.pictures else 2)
+        if news.failures:
+            nothing = news.read == news.shards and news.failed == news.pictures
+            raise typer.Exit(2 if nothing else 1)

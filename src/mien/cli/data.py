@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mien.cli import data_import
+from mien.files import keep_inputs
 
 app = typer.Typer(help="Import, describe, audit, clean and pool data sets.", no_args_is_help=True)
 app.add_typer(data_import.app, name="import")
@@ -90,6 +91,7 @@ def clean(
     from mien.data import clean as cleaning
     from mien.data import table
 
+    keep_inputs([file], output, cleaning.left_out_file(output))
     data = table.read(file)
     outside = None
     if fold:
@@ -127,6 +129,7 @@ def pool(
     from mien.data import class_folders, table
     from mien.data import pool as pooling
 
+    keep_inputs([*files, labels], output)
     tables = [table.read(file) for file in files]
     with progress_bar("writing pictures") as progress:
         pooling.pool(

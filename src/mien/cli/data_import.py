@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from mien.files import keep_inputs
+
 app = typer.Typer(help="Make one table of a data set.", no_args_is_help=True)
 
 Out = Annotated[Path, typer.Option("--output", "-o", help="The table to write (.parquet).")]
@@ -44,6 +46,7 @@ def import_fer2013(
 
     mien data import fer2013 fer2013.csv --ferplus fer2013new.csv -o fer2013.parquet
     """
+    _keep_apart(output, source, ferplus)
     from mien.cli.data_printing import progress_bar
     from mien.data import fer2013
 
@@ -80,6 +83,7 @@ def import_folder(
 
     mien data import folder DATASET --labels surprise,fear,disgust,happy,sad,angry,neutral -o table.parquet
     """
+    _keep_apart(output, path, labels, groups)
     from mien.cli.data_printing import progress_bar
     from mien.data import class_folders, folder
     from mien.errors import DataError
@@ -137,6 +141,7 @@ def import_parquet(
 
     mien data import parquet pictures.parquet --split set --only set=development --group person -o table.parquet
     """
+    _keep_apart(output, source, labels)
     from mien.cli.data_printing import progress_bar
     from mien.data import class_folders, parquet
 
@@ -172,6 +177,7 @@ def import_ckplus(
 
     mien data import ckplus CK+ --faces yunet -o ckplus.parquet
     """
+    _keep_apart(output, source)
     from mien.cli.data_printing import progress_bar
     from mien.data import ckplus
     from mien.data.cutting import Cut
@@ -197,6 +203,7 @@ def import_jaffe(
 
     mien data import jaffe jaffe --faces yunet -o jaffe.parquet
     """
+    _keep_apart(output, source)
     from mien.cli.data_printing import progress_bar
     from mien.data import jaffe
     from mien.data.cutting import Cut
@@ -223,6 +230,7 @@ def import_kdef(
 
     mien data import kdef KDEF --faces yunet -o kdef.parquet
     """
+    _keep_apart(output, source)
     from mien.cli.data_printing import progress_bar
     from mien.data import kdef
     from mien.data.cutting import Cut
@@ -248,6 +256,7 @@ def import_rafdb(
 
     mien data import rafdb RAF-DB/basic -o rafdb.parquet
     """
+    _keep_apart(output, source)
     from mien.cli.data_printing import progress_bar
     from mien.data import rafdb
     from mien.data.cutting import Cut
@@ -271,6 +280,7 @@ def import_affectnet(
 
     mien data import affectnet AffectNet -o affectnet.parquet
     """
+    _keep_apart(output, source)
     from mien.cli.data_printing import progress_bar
     from mien.data import affectnet
     from mien.data.listed import Deal
@@ -278,6 +288,18 @@ def import_affectnet(
     with progress_bar("reading AffectNet") as progress:
         affectnet.import_affectnet(source, output, deal=Deal(validation, seed=seed), size=size, progress=progress)
     summarise(output)
+
+
+def _keep_apart(output: Path, *sources: Path | str | None) -> None:
+    """Refuse to write the table over a file that is read; no reader looks for tables in a folder."""
+    read: list[Path] = []
+    for source in sources:
+        path = Path(source) if source else None
+        if path and path.is_dir():
+            read += (file for file in path.rglob("*") if file.suffix.lower() != ".parquet")
+        elif path:
+            read.append(path)
+    keep_inputs(read, output)
 
 
 def summarise(path: Path) -> None:

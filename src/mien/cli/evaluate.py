@@ -13,7 +13,7 @@ from rich.table import Table as Grid
 
 from mien.cli.options import Bins, By, LedgerFile, Overwrite, Persons, Split, Why, check_free, ledger_for
 from mien.errors import DataError, require
-from mien.files import write
+from mien.files import keep_inputs, write
 
 if TYPE_CHECKING:
     from mien.classical.fitted import Fitted
@@ -75,6 +75,7 @@ def evaluate(
     # With the graph's fingerprint: another model of the same file name has another table.
     name = f"{stem}-{loaded.card.graph_sha256[:8]}-{applied.info.name}-{split}{kind}.parquet"
     target = predictions or Path("predictions") / name
+    keep_inputs([model, data], target)
     if not predictions and not _is_of(target, applied):
         check_free(target, overwrite=overwrite, option="--predictions")
     about = {"source_fingerprint": source.fingerprint, "protocol": protocol, "mark": mark}

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from mien.cli.options import LedgerFile, Overwrite, Split, Why, check_free, ledger_for
 from mien.errors import DataError, PictureError
-from mien.files import write
+from mien.files import keep_inputs, write
 
 if TYPE_CHECKING:
     from mien.evaluate.ledger import Ledger
@@ -71,11 +71,13 @@ def explain(
         target = out or Path("explained.png")
         if out is None:
             check_free(target, overwrite=overwrite, option="-o")
+        keep_inputs([model, picture], target)
         write(target, _picture(model, picture, face, label, detector, head, patch), parents=True)
         print(target)
     elif data is not None:
         look = ledger_for(str(split), ledger, why)
         folder = out or Path("explained")
+        keep_inputs([model, data], folder / "occlusion.png", folder / "occlusion.json")
         check_free(folder / "occlusion.png", folder / "occlusion.json", overwrite=overwrite, option="-o")
         _table(model, data, split, folder, faces, seed, head, patch, look and look.about("explain"))
 

@@ -11,6 +11,7 @@ import typer
 
 from mien.cli.options import Overwrite, check_free
 from mien.errors import ExportError, require
+from mien.files import keep_inputs
 
 
 class Look(StrEnum):
@@ -84,11 +85,13 @@ def export(
     if not run.is_dir() and (run.suffix == ".onnx" or str(run) in models.installed()):
         if out is None:
             raise ExportError(f"{run} is renewed into another file: add -o FILE")
+        keep_inputs([models.find(run), data], out)
         print(package.renew(models.find(run), table.read(data), out).path)
         return
     folder = RunFolder(run)
     if out is None:
         check_free(folder.model, overwrite=overwrite, option="-o")
+    keep_inputs([data, folder.recipe, folder.run, folder.history, folder.last, folder.best, folder.pipeline], out)
     terms = package.Terms(name, version, licence, data_terms)
     options = package.Options(views.value, crop, precision.value, calibration_faces, reduce_range)
     model = package.package(folder, table.read(data), out or folder.model, terms, options)

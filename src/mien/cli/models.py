@@ -106,6 +106,7 @@ def card(
     from mien.report import model_page
     from mien.runs import processor
 
+    files.keep_inputs([name, data, *(predictions or ())], out)
     model, source = catalogue.load(name, threads=1), table.read(data)
     answers = {}
     for file in predictions or ():

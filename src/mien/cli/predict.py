@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import typer
 
 from mien.cli.folders import say_left_out
-from mien.cli.predict_copies import Copies
+from mien.cli.predict_copies import Copies, local_files
 from mien.errors import MienError
+from mien.files import keep_inputs
 
 if TYPE_CHECKING:
     from mien.outputs.summary import Person, Summary
@@ -124,6 +125,8 @@ def predict(
         raise typer.BadParameter("--resume goes with --output")
     if hide_faces and not (annotate or html):
         raise typer.BadParameter("--hide-faces goes with --annotate or --html")
+    if resume and timeline:
+        raise typer.BadParameter("--timeline draws what is read in one run: leave out --resume")
     from mien.outputs.gallery import Gallery
     from mien.outputs.summary import Summary
     from mien.outputs.tables import File
@@ -134,6 +137,7 @@ def predict(
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be valid text
     _check_parents(output, html, summary, timeline)
+    keep_inputs([*local_files(sources), model, prior], output, html, summary, timeline)
     if timeline and timeline.suffix.lower() not in SUFFIXES:
         raise MienError(f"{timeline}: a timeline is drawn as {', '.join(SUFFIXES)}")
     reading = Reading(every=stride, start=start, end=end, private=private, limit=seconds)
@@ -158,7 +162,11 @@ def predict(
         # The table last, so that what is wrong with the copies is said before it is begun, and it is closed first.
         copies = closing.enter_context(Copies(annotate, sources, _say, hide=hide_faces)) if annotate else None
         gallery = closing.enter_context(Gallery(html, hide=hide_faces)) if html else None
-        table = closing.enter_context(File(output, labels, resume=resume)) if output else None
+        table = None
+        if output:
+            options = {"every": stride, "start": start, "end": end, "track": track, "smooth": smooth}
+            made = recognizer.made() | options
+            table = closing.enter_context(File(output, labels, resume=resume, made=made, kept=total.add_rows))
         reading = replace(reading, skip=table.done if table else frozenset[str]())
         for shot, frame in recognizer.read(shots(sources, reading), Following(track=track, smooth=smooth)):
             live = live or (shot.live and len(sources) == 1)  # an address may turn out to be a camera

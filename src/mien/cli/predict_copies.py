@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.errors import MienError, PictureError
+from mien.files import identity, keep_inputs, write
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,12 +41,13 @@ class Copies:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise MienError(f"cannot make the folder {self._folder}: {error.strerror}") from error
-        files = [found for word in sources for found in _local(Path(word))]
+        files = local_files(sources)
         if self._file and len(files) > 1:
             raise MienError(f"{self._file} is one video, and there are {len(files):,} sources: name a folder")
+        keep_inputs(files, self._file)
+        # By identity, for a source may have other names; by name, for a copy may not be there yet.
+        self._sources = set(map(identity, files))
         self._kept = {found.resolve() for found in files}
-        if self._file and self._file.resolve() in self._kept:
-            raise MienError(f"{self._file} is one of the sources: choose another name")
         self._written = False
         self._movie: tuple[str | None, Path, Movie] | None = None
 
@@ -78,11 +81,9 @@ class Copies:
     def _save(self, shot: Shot, drawn: NDArray[np.uint8]) -> None:
         from PIL import Image
 
-        from mien.files import AtomicFile
-
-        path = self._name(shot, ".jpg")
-        with AtomicFile(path) as temporary:
-            Image.fromarray(drawn).save(temporary, "JPEG", quality=92)
+        path, jpeg = self._name(shot, ".jpg"), io.BytesIO()
+        Image.fromarray(drawn).save(jpeg, "JPEG", quality=92)  # into memory: Pillow does not see a disk that is full
+        write(path, jpeg.getvalue())
         self._say(f"annotated: {path}")
 
     def _open(self, shot: Shot) -> tuple[Path, Movie]:
@@ -115,7 +116,7 @@ class Copies:
         """A name in the folder that nothing of this run has."""
         stem = _plain(Path((shot.source or "picture").rstrip("/")).stem)
         path, number = self._folder / f"{stem}-mien{suffix}", 2
-        while path.resolve() in self._kept:
+        while path.resolve() in self._kept or ((found := identity(path)) and found in self._sources):
             path, number = self._folder / f"{stem}-mien-{number}{suffix}", number + 1
         self._kept.add(path.resolve())
         return path
@@ -127,12 +128,21 @@ def _plain(stem: str) -> str:
     return kept.strip(". ")[:100] or "picture"
 
 
-def _local(path: Path) -> list[Path]:
-    """The files that a word means, where it is a path."""
-    from mien.sources.images import SUFFIXES, find_pictures
-    from mien.sources.video import SUFFIXES as VIDEOS
+def local_files(sources: Sequence[str]) -> list[Path]:
+    """The files of this machine that the words of a run mean: paths, and what is in folders and matches patterns."""
+    from mien.sources import formats, images
+    from mien.sources.sources import matching
 
-    try:
-        return find_pictures(path, SUFFIXES | VIDEOS) if path.is_dir() else [path]
-    except (PictureError, OSError, ValueError):
-        return []  # whoever reads it says what is wrong
+    found: list[Path] = []
+    for word in sources:
+        try:
+            path = Path(word)
+            if path.is_dir():
+                found += images.find_pictures(path, formats.PICTURES | formats.VIDEOS)
+            elif path.exists():
+                found.append(path)
+            else:
+                found += matching(path)
+        except (PictureError, OSError, ValueError):
+            continue  # whoever reads it says what is wrong
+    return found

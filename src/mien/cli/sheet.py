@@ -13,7 +13,7 @@ import typer
 
 from mien.cli.options import LedgerFile, Overwrite, Split, Why, check_free, ledger_for
 from mien.errors import DataError
-from mien.files import write
+from mien.files import keep_inputs, write
 
 if TYPE_CHECKING:
     from mien.data.table import Table
@@ -53,6 +53,7 @@ def sheet(
     if out is None:
         out = Path("sheet.png")
         check_free(out, overwrite=overwrite, option="-o")
+    keep_inputs([model, data], out)
     loaded = models.load(model)
     with _opened(data, labels) as read:
         scores = _chosen(

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from mien.cli.predict_copies import local_files
+from mien.files import keep_inputs
+
 if TYPE_CHECKING:
     from mien.outputs.tables import File
     from mien.outputs.viewer import Sight
@@ -48,6 +51,7 @@ def watch(
     recognizer = Recognizer(model, detector, error_rate=error_rate, search=search, prior=prior)
     if recognizer.notice:
         typer.echo(f"mien: note: {recognizer.notice}", err=True)
+    keep_inputs([*local_files([source]), model], output)
     labels = list(next(iter(recognizer.model.card.outputs.values())).labels)
     lost: SourceError | None = None
     interrupted = False

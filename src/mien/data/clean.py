@@ -74,12 +74,17 @@ class Cleaned:
             WriteError: one of them cannot be written.
         """
         self.table.write(path)
-        lost = path.with_suffix(".left-out.csv")
+        lost = left_out_file(path)
         with AtomicFile(lost) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("row", "label", "reason"))
             writer.writerows((row.row, row.label, row.reason) for row in self.left_out)
         return lost
+
+
+def left_out_file(table: Path) -> Path:
+    """Where the rows that a cleaned table lacks are listed."""
+    return table.with_suffix(".left-out.csv")
 
 
 @dataclass

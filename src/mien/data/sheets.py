@@ -6,6 +6,7 @@ they are made on demand and belong to no repository. Refuses to count or to sear
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from mien.data.describe import Description
 from mien.data.table import Table
 from mien.data.writer import SPLITS
 from mien.errors import require
-from mien.files import AtomicFile
+from mien.files import write
 from mien.sources.images import decode
 
 _SPLIT_COLOURS = {"train": "#4477aa", "validation": "#ccbb44", "test": "#ee6677"}
@@ -36,8 +37,9 @@ class _Strip:
 
 
 def _save(figure: Any, path: Path) -> Path:
-    with AtomicFile(path, parents=True) as temporary:
-        figure.savefig(temporary, dpi=110, bbox_inches="tight", format="png")
+    content = io.BytesIO()  # memory: what draws does not see a disk that is full
+    figure.savefig(content, dpi=110, bbox_inches="tight", format="png")
+    write(path, content.getvalue(), parents=True)
     return path
 
 

@@ -148,7 +148,7 @@ class TableWriter:
 
     def __enter__(self) -> TableWriter:
         parquet = require("pyarrow.parquet", "tables")
-        self._file = AtomicFile(self._path, parents=True)
+        self._file = AtomicFile(self._path, parents=True, alone=True)
         try:
             with explained(self._path):
                 schema = table_schema(self._info, self._further)

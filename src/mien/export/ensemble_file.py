@@ -28,6 +28,7 @@ from mien.export.fusion_file import fuse, fusible
 from mien.files import write
 from mien.models import Card, Model, Output
 from mien.models.card import attach, detach
+from mien.models.model import read_file
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _chosen(files: Mapping[str, Path], choices: Mapping[str, Choice]) -> dict[st
     for name, path in files.items():
         shares = {label_set: choice.weights[name] for label_set, choice in choices.items() if choice.weights[name]}
         if shares:
-            found[name] = _Member(*detach(path.read_bytes(), where=str(path)), shares)
+            found[name] = _Member(*detach(read_file(path), where=str(path)), shares)
     if len(found) < 2:
         raise ExportError(f"validation chose {', '.join(found)} alone: that file is the best already")
     return found

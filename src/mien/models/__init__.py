@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mien.errors import ModelError
 from mien.models.card import Card, Golden, Output, detach
-from mien.models.model import Model
+from mien.models.model import Model, read_file
 
 __all__ = ["DEFAULT", "Card", "Golden", "Model", "Output", "find", "installed", "load", "read_card"]
 
@@ -56,4 +56,4 @@ def read_card(name_or_path: str | Path | None = None) -> Card:
         ModelError: there is no such model, or its file is damaged.
     """
     path = find(name_or_path)
-    return detach(path.read_bytes(), where=str(path))[1]
+    return detach(read_file(path), where=str(path))[1]

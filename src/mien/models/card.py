@@ -2,7 +2,8 @@
 
 A model file is an ONNX graph followed by one last ``metadata_props`` entry, key ``mien``, whose value is the card
 as JSON. Protobuf reads repeated fields wherever they stand, so any ONNX tool sees ordinary metadata; and because
-the entry is last, card and graph can be told apart, and the graph's sha256 checked, without parsing ONNX.
+the entry is last, card and graph can be told apart, and their sha256 checked, without parsing ONNX. ``sha256`` in the
+card is that of graph and card together, with zeros in its own place.
 
 Owns the card's schema and bytes. Refuses to load or run graphs.
 """
@@ -20,10 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import ModelError
+from mien.models.card_rules import check
 
-FORMAT = 2
-#: Older formats that are read as well: 1 knew no fusion and no prior.
-_READ = (1, FORMAT)
+FORMAT = 3
+#: Older formats that are read as well: 1 knew no fusion and no prior, 2 no sha256 over graph and card.
+_READ = (1, 2, FORMAT)
+_UNSEALED = (1, 2)
+_NO_SEAL = "0" * 64
+_LARGEST = 2**24  # bytes of a card
 _KEY = b"mien"
 _METADATA_PROPS, _KEY_FIELD, _VALUE_FIELD = 0x72, 0x0A, 0x12  # (field number << 3) | length-delimited
 
@@ -142,16 +147,18 @@ class Card:
 
 
 def attach(graph: bytes, card: Card) -> bytes:
-    """The bytes of a model file: the graph, then the card with the graph's sha256."""
+    """The bytes of a model file: the graph, then the card with the graph's sha256 and that of both together."""
     document = json.loads(card.to_json()) | {"graph_sha256": hashlib.sha256(graph).hexdigest()}
-    return graph + _entry(json.dumps(document, ensure_ascii=False).encode())
+    first = {"format": document.pop("format"), "sha256": _NO_SEAL}
+    value = json.dumps(first | document, ensure_ascii=False).encode()
+    return graph + _entry(value.replace(_NO_SEAL.encode(), _seal(graph, value).encode(), 1))
 
 
 def detach(file: bytes, where: str = "the file") -> tuple[bytes, Card]:
     """The graph and the card of a model file.
 
     Raises:
-        ModelError: there is no card, it lacks something, or the graph is not the one it was written for.
+        ModelError: there is no card, it lacks something, or graph or card is not what was written.
     """
     start = file.rfind(_field(_KEY_FIELD, _KEY) + bytes([_VALUE_FIELD]))
     if start < 0:
@@ -162,36 +169,82 @@ def detach(file: bytes, where: str = "the file") -> tuple[bytes, Card]:
     if not file.endswith(entry):
         raise ModelError(f"{where} is damaged: its card is not the last thing in the file; fetch or export it again")
     graph = file[: -len(entry)]
-    card = parse(value, where)
+    document = _document(value, where)
+    seal = document.get("sha256")
+    card = _card(document, where)
     if hashlib.sha256(graph).hexdigest() != card.graph_sha256:
         raise ModelError(f"{where} is damaged: its graph is not the one its card names; fetch or export it again")
+    if document["format"] in _UNSEALED:
+        return graph, card
+    blank = value.replace(str(seal).encode(), _NO_SEAL.encode(), 1)
+    if not isinstance(seal, str) or _seal(graph, blank) != seal:
+        raise ModelError(f"{where} is damaged: its card is not the one that was written; fetch or export it again")
     return graph, card
 
 
 def parse(value: bytes, where: str) -> Card:
-    """A card from its JSON.
+    """A card from its JSON alone.
 
     Raises:
         ModelError: it is none, or of another format.
     """
+    return _card(_document(value, where), where)
+
+
+def _seal(graph: bytes, value: bytes) -> str:
+    """The sha256 of graph and card."""
+    return hashlib.sha256(hashlib.sha256(graph).digest() + value).hexdigest()
+
+
+def _document(value: bytes, where: str) -> dict[str, Any]:
+    """A card's JSON, of a format that is read."""
     try:
-        document: dict[str, Any] = json.loads(value)
-        version = document.pop("format")
-        if version not in _READ:
-            known = " and ".join(map(str, _READ))
-            raise ModelError(f"{where} has card format {version}, this mien reads {known}: update mien or export again")
-        document["outputs"] = {
-            name: Output(**output | {key: tuple(output.get(key, ())) for key in ("labels", "bias", "prior")})
-            for name, output in document["outputs"].items()
-        }
-        document["golden"] = Golden(**document["golden"])
-        card = Card(**document)
+        if len(value) > _LARGEST:
+            raise ValueError(f"{len(value):,} bytes are too many")
+        document = json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise _invalid(where, "nested too deep" if isinstance(error, RecursionError) else str(error)) from error
+    if not isinstance(document, dict) or "format" not in document:
+        raise _invalid(where, "it names no format")
+    if document["format"] not in _READ:
+        known = f"{', '.join(map(str, _READ[:-1]))} and {FORMAT}"
+        found = ascii(document["format"])[:40]
+        raise ModelError(f"{where} has card format {found}, this mien reads {known}: update mien or export again")
+    return document
+
+
+def _card(document: Mapping[str, Any], where: str) -> Card:
+    """The card of a document.
+
+    Raises:
+        ModelError: something is missing or wrong.
+    """
+    try:
+        fields = {name: value for name, value in document.items() if name not in ("format", "sha256")}
+        fields["outputs"] = {name: _output(output) for name, output in fields["outputs"].items()}
+        fields["golden"] = Golden(**fields["golden"])
+        card = Card(**fields)
+        check(card)
         card.golden_crop()
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ModelError(f"{where} has no valid card: {error!r}; export it again") from error
-    if not card.outputs:
-        raise ModelError(f"{where} has no valid card: it names no outputs; export it again")
+    except KeyError as error:
+        raise _invalid(where, f"{error} is missing") from error
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise _invalid(where, str(error)) from error
     return card
+
+
+def _output(stated: Mapping[str, Any]) -> Output:
+    rows = {key: stated.get(key, ()) for key in ("labels", "bias", "prior")}
+    wrong = next((key for key, row in rows.items() if not isinstance(row, (list, tuple))), None)
+    if wrong:
+        raise ValueError(f"{wrong} is no list")
+    fields: dict[str, Any] = {**stated, **{key: tuple(row) for key, row in rows.items()}}
+    return Output(**fields)
+
+
+def _invalid(where: str, reason: str) -> ModelError:
+    told = reason.partition("\n")[0][:160]
+    return ModelError(f"{where} has no valid card: {told}; export it again")
 
 
 def _entry(value: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from mien.models.card import Card, detach
 from mien.runtime import onnxruntime
 
 _BATCH = 64
+_LARGEST = 2**30  # bytes of a model file; the largest network that mien trains has a tenth of it
 
 #: Names of ONNX Runtime's execution providers here, and the package that brings each where the usual one lacks it.
 PROVIDERS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -41,10 +43,7 @@ class Model:
 
     def __init__(self, path: str | Path, *, threads: int | None = None, provider: str = "cpu") -> None:
         self.path = Path(path)
-        try:
-            data = self.path.read_bytes()
-        except OSError as error:
-            raise ModelError(f"cannot read the model file {path}: {error.strerror}") from error
+        data = read_file(self.path)
         _, self.card = detach(data, where=str(path))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -57,6 +56,13 @@ class Model:
         names = [output.name for output in self._session.get_outputs()]
         if names != list(self.card.outputs):
             raise ModelError(f"{path} has outputs {names}, its card names {list(self.card.outputs)}: export it again")
+        for output in self._session.get_outputs():
+            columns, labels = output.shape[-1] if output.shape else None, self.card.outputs[output.name].labels
+            if isinstance(columns, int) and columns != len(labels):
+                raise ModelError(
+                    f"{path} has no valid card: {len(labels)} labels for the {columns} columns of {output.name!r};"
+                    " export it again"
+                )
 
     card: Card
 
@@ -88,6 +94,24 @@ class Model:
             name: np.concatenate([np.asarray(part[index], np.float32) for part in parts])
             for index, name in enumerate(self.card.outputs)
         }
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a model file.
+
+    Raises:
+        ModelError: it cannot be read, or is too large to be one.
+    """
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size > _LARGEST:
+                size = os.fstat(file.fileno()).st_size
+                raise ModelError(f"{path}: {size:,} bytes, a model file has up to {_LARGEST:,}")
+            return file.read(_LARGEST)
+    except OSError as error:
+        raise ModelError(f"cannot read the model file {path}: {error.strerror}") from error
+    except MemoryError as error:
+        raise ModelError(f"{path}: not enough memory to read it") from error
 
 
 def _first_line(error: BaseException) -> str:

@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mien import models
 from mien.errors import TrainingError, require
 from mien.models.card import Card, detach
+from mien.models.model import read_file
 
 _BATCH, _FACES = 256, 2_048
 
@@ -38,7 +39,7 @@ def read(name: str, network: nn.Module, seed: int) -> tuple[dict[str, Tensor], d
     """
     onnx = require("onnx", "train")
     path = models.find(name)
-    graph_bytes, card = detach(path.read_bytes(), where=str(path))
+    graph_bytes, card = detach(read_file(path), where=str(path))
     check_single(name, card)
     graph = onnx.load_from_string(graph_bytes).graph
     values = _constants(graph, np.random.default_rng(seed))

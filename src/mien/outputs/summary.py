@@ -7,9 +7,10 @@ are not attention, mood or engagement, and nobody should be judged by them.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mien.results import UNSURE, Face, Frame
+from mien.results import UNSURE, Frame
 
 # A gap that is longer is no time in which an expression was seen: the face was away, or the camera stopped.
 _LONGEST_STEP = 1.0
@@ -37,11 +38,10 @@ class Person:
     _now: str = ""
     _sure: str = ""
 
-    def add(self, at: float, face: Face) -> None:
-        """Take the face as it was seen at a time."""
+    def add(self, at: float, label: str) -> None:
+        """Take the expression as it was seen at a time."""
         if self._now:
             self.seconds[self._now] = self.seconds.get(self._now, 0.0) + min(at - self.last, _LONGEST_STEP)
-        label = face.steadiest[0]
         if label != UNSURE:
             if self._sure and label != self._sure:
                 self.transitions[self._sure, label] += 1
@@ -92,16 +92,26 @@ class Summary:
 
     def add(self, frame: Frame) -> None:
         """Take the next frame."""
+        self.add_rows(frame.to_rows())
+
+    def add_rows(self, rows: Sequence[Mapping[str, object]]) -> None:
+        """Take the next picture as a table holds it: a row a face, or a single one; None and "" say nothing."""
         self.pictures += 1
-        self.failed += frame.error is not None
-        self.faceless += frame.error is None and not frame.faces
-        for face in frame.faces:
-            self.expressions[face.expression] += 1
-            if face.track is not None and frame.time is not None:
-                key = (frame.source, face.track)
+        error = rows[0].get("error")
+        self.failed += bool(error)
+        self.faceless += not error and not rows[0].get("face")
+        for row in rows:
+            expression, track, time = row.get("expression"), row.get("track"), row.get("time")
+            if not expression:
+                continue
+            self.expressions[str(expression)] += 1
+            if track not in (None, "") and time not in (None, ""):
+                source = row["source"]
+                key = (None if source is None else str(source), int(str(track)))
+                at = float(str(time))
                 if key not in self.persons:
-                    self.persons[key] = Person(frame.source, face.track, frame.time, frame.time)
-                self.persons[key].add(frame.time, face)
+                    self.persons[key] = Person(*key, at, at)
+                self.persons[key].add(at, str(row.get("smoothed") or expression))
 
     def to_dict(self) -> dict[str, object]:
         """A plain dict, ready for JSON."""

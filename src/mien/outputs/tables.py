@@ -1,30 +1,27 @@
 """Frames as tables: CSV, JSON, JSON Lines and Parquet, written as they come, in constant memory.
 
 The columns are ``mien.results.COLUMNS`` and the labels of the model's first output; one row per face, one for a picture
-without any. JSON forms hold a frame each (``Frame.to_dict``). Owns the forms, and where an interrupted file goes on.
-Refuses to know where frames come from.
+without any. JSON forms hold a frame each (``Frame.to_dict``). Owns the forms. Refuses to know where frames come from.
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import json
-import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 from mien.errors import MienError, require
 from mien.files import AtomicFile, explained
+from mien.outputs import going_on as going_on_with
+from mien.outputs.going_on import Made, Rows
 from mien.results import COLUMNS, Frame
 
 #: File names that :func:`create` takes.
 SUFFIXES = (".csv", ".json", ".jsonl", ".parquet")
 _ROWS = 4096  # of a Parquet row group
-_ESCAPED = re.compile(r"\\u(dc[89a-f][0-9a-f])")  # what "backslashreplace" makes of a byte that is no text
 
 
 class Writer(Protocol):
@@ -100,7 +97,7 @@ class Parquet:
     def __init__(self, path: Path, labels: Sequence[str]) -> None:
         pyarrow, parquet = require("pyarrow", "tables"), require("pyarrow.parquet", "tables")
         self._pyarrow = pyarrow
-        self._file = AtomicFile(path)
+        self._file = AtomicFile(path, alone=True)
         text, whole, real = pyarrow.string(), pyarrow.int64(), pyarrow.float64()
         kinds = {"source": text, "expression": text, "smoothed": text, "error": text}
         kinds |= dict.fromkeys(("frame", "face", "track", "x", "y", "width", "height"), whole)
@@ -152,21 +149,33 @@ def _as_text(value: object) -> object:
 class File:
     """A writer to a file, by its suffix; use it in a ``with`` statement.
 
-    Where the statement is left by an exception, lines that were written stay, to be gone on with, but a JSON or Parquet
-    file does not appear, and an older one stays: nobody could see that it is half of one.
+    The file has its name once it is whole, and an older one stays until then. Where the statement is left by an
+    exception, or the process is killed, lines that were written stay in ``NAME.partial``, to be gone on with; of JSON
+    and Parquet nothing stays. While one process writes a file, others are refused it.
 
     Args:
         path: ends in .csv, .json, .jsonl or .parquet.
         labels: of the model's first output.
-        resume: go on with a .csv or .jsonl that an interrupted run left; ``done`` then holds the sources that are
-            finished, and what was written of the last one is dropped, to be read again.
+        resume: go on with a .csv or .jsonl that an earlier run left; ``done`` then holds the sources that are finished.
+            What was written of the last one is dropped, to be read again, as are sources that could not be read.
+        made: the model, detector and options that make a .csv or .jsonl, kept beside it; a table of others is not gone
+            on with. None: nothing is kept or compared.
+        kept: is told the rows of each picture that stays from the earlier run.
 
     Raises:
-        WriteError: the file cannot be written.
+        WriteError: the file cannot be written, or another process writes it.
         MienError: it is of another form, or cannot be gone on with.
     """
 
-    def __init__(self, path: Path, labels: Sequence[str], *, resume: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        labels: Sequence[str],
+        *,
+        resume: bool = False,
+        made: Made | None = None,
+        kept: Callable[[Rows], object] = lambda rows: None,
+    ) -> None:
         self.path = path
         self.done: frozenset[str] = frozenset()
         suffix = path.suffix.lower()
@@ -175,23 +184,37 @@ class File:
         if resume and suffix not in (".csv", ".jsonl"):
             raise MienError(f"{path}: only .csv and .jsonl can be gone on with; mien batch writes Parquet in shards")
         self._stream: TextIO | None = None
-        self._whole: AtomicFile | None = None  # of JSON, which has an end
-        with explained(path):
-            going_on = resume and path.exists() and path.stat().st_size > 0
-            if going_on:
-                self.done = _cut_back(path, suffix, labels)
-                going_on = path.stat().st_size > 0  # of one that was cut off in its header nothing is left
-            if suffix == ".parquet":
-                self._writer: Writer = Parquet(path, labels)
-                return
-            if suffix == ".json":
-                self._whole = AtomicFile(path)
-            place, mode = (self._whole.temporary if self._whole else path), "a" if going_on else "w"
-            self._stream = place.open(mode, encoding="utf-8", errors="backslashreplace", newline="")
-        if suffix == ".csv":
-            self._writer = Csv(self._stream, labels, header=not going_on)
-        else:
-            self._writer = Json(self._stream) if suffix == ".json" else JsonLines(self._stream)
+        self._file: AtomicFile | None = None
+        if suffix == ".parquet":
+            self._writer: Writer = Parquet(path, labels)
+            return
+        self._file = AtomicFile(path, alone=True, kept=suffix != ".json")
+        try:
+            going_on = resume and not self._file.is_stream and self._go_on(self._file.temporary, labels, made, kept)
+            with explained(path):
+                if made is not None and not going_on and suffix != ".json" and not self._file.is_stream:
+                    going_on_with.note(path, made)
+                self._stream = self._file.temporary.open(
+                    "a" if going_on else "w", encoding="utf-8", errors="backslashreplace", newline=""
+                )
+                if suffix == ".csv":
+                    self._writer = Csv(self._stream, labels, header=not going_on)
+                else:
+                    self._writer = Json(self._stream) if suffix == ".json" else JsonLines(self._stream)
+        except BaseException:
+            self._file.discard()
+            raise
+
+    def _go_on(self, partial: Path, labels: Sequence[str], made: Made | None, kept: Callable[[Rows], object]) -> bool:
+        """Put what stays of an earlier run into the partial file; False: there is nothing."""
+        with explained(self.path):
+            source = next((one for one in (partial, self.path) if one.exists() and one.stat().st_size), None)
+            if source is None:
+                return False
+            if made is not None:
+                going_on_with.check(self.path, made)
+            self.done = going_on_with.keep(source, partial, self.path.suffix.lower(), labels, kept)
+            return partial.stat().st_size > 0  # of one that was cut off in its header nothing is left
 
     def write(self, frame: Frame) -> None:
         """Take the next frame.
@@ -213,72 +236,11 @@ class File:
                 self._writer.discard()
             return
         assert self._stream
+        assert self._file
         try:
             with explained(self.path), self._stream:
                 self._writer.close()
-            if self._whole and kind is None:
-                self._whole.commit()
+            if kind is None:
+                self._file.commit()
         finally:
-            if self._whole:
-                self._whole.discard()
-
-
-def _cut_back(path: Path, suffix: str, labels: Sequence[str]) -> frozenset[str]:
-    """Drop the last source of an interrupted file and return those before it.
-
-    The last one may be a video whose persons cannot be followed on from the middle.
-    """
-    seen: set[str] = set()
-    last: str | None = None
-    keep = 0
-    with path.open("rb+") as file:
-        if suffix == ".csv":
-            keep = _header_of(file, path, labels)
-        start = keep
-        for line in _whole_lines(file, suffix):
-            source = _source_of(line, suffix, path)
-            if source not in seen:
-                seen.add(source)
-                last, keep = source, start
-            start += len(line)
-        file.seek(keep)
-        file.truncate()
-        file.flush()
-        os.fsync(file.fileno())
-    done = seen - {last}
-    if suffix == ".csv":  # which holds names that are no text in escaped form
-        done |= {_ESCAPED.sub(lambda found: chr(int(found[1], 16)), source) for source in done}
-    return frozenset(done)
-
-
-def _header_of(file: BinaryIO, path: Path, labels: Sequence[str]) -> int:
-    """Read a CSV file's header; returns where its rows begin, 0 where it was cut off."""
-    header = io.StringIO(newline="")
-    csv.writer(header, lineterminator="\n").writerow([*COLUMNS, *labels])
-    expected, found = header.getvalue().encode(), file.readline()
-    if found != expected and not (expected.startswith(found) and not found.endswith(b"\n")):
-        raise MienError(f"{path}: its columns are not those of this run: choose another file")
-    return len(found) if found == expected else 0
-
-
-def _whole_lines(file: BinaryIO, suffix: str) -> Iterator[bytes]:
-    """The lines of a file, those of a table with the line breaks that are quoted in them, up to one that is cut off."""
-    parts: list[bytes] = []
-    quotes = 0
-    for line in file:
-        parts.append(line)
-        quotes += line.count(b'"') if suffix == ".csv" else 0
-        if quotes % 2 == 0 and line.endswith(b"\n"):
-            yield b"".join(parts)
-            parts.clear()
-
-
-def _source_of(line: bytes, suffix: str, path: Path) -> str:
-    """The source that a line belongs to."""
-    try:
-        text = line.decode("utf-8")
-        if suffix == ".jsonl":
-            return str(json.loads(text)["source"] or "")
-        return next(csv.reader(io.StringIO(text, newline="")))[0]
-    except (ValueError, KeyError, TypeError, StopIteration, IndexError, csv.Error) as error:
-        raise MienError(f"{path}: cannot be gone on with: {error}") from error
+            self._file.discard()

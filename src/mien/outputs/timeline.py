@@ -6,6 +6,7 @@ and how it is drawn. Needs matplotlib (``pip install 'mien[tables]'``).
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import MienError, require
-from mien.files import AtomicFile
+from mien.files import write
 from mien.outputs.draw import COLOURS
 from mien.results import Frame
 
@@ -87,9 +88,11 @@ class Timeline:
         figure = _draw(sorted(self._strips.values(), key=lambda strip: -strip.frames)[:_STRIPS], self._labels)
         if path.suffix.lower() not in SUFFIXES:
             raise MienError(f"{path}: a timeline is drawn as {', '.join(SUFFIXES)}")
-        with AtomicFile(path) as temporary, warnings.catch_warnings():
+        content = io.BytesIO()  # memory: what draws does not see a disk that is full
+        with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing")  # of a file's name: a box stands for it
-            figure.savefig(temporary, dpi=120, bbox_inches="tight", format=path.suffix.lower()[1:])
+            figure.savefig(content, dpi=120, bbox_inches="tight", format=path.suffix.lower()[1:])
+        write(path, content.getvalue())
 
 
 def _draw(strips: list[_Strip], labels: tuple[str, ...]) -> Any:

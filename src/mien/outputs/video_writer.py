@@ -101,7 +101,7 @@ class Movie:
     def _open(self) -> None:
         assert self._size is not None
         width, height = self._size
-        self._file = AtomicFile(self._path)
+        self._file = AtomicFile(self._path, alone=True)
         partial = self._file.temporary.absolute()  # absolute: 12:30.mp4 is no protocol
         if not self._ffmpeg:
             code = cv2.VideoWriter.fourcc(*"mp4v")

@@ -6,7 +6,6 @@ run and they are written there. Owns that check, and refuses to mix what does no
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from mien.recipes import loader as recipes
 from mien.recipes.classical_schema import ClassicalRecipe
 from mien.recipes.loader import Experiment
 from mien.report.comparison import Entry
-from mien.runs import RunFolder
+from mien.runs import RunFolder, is_number
 from mien.train import faces
 
 
@@ -181,21 +180,9 @@ def _answers(run: RunFolder, card: Card, table: Table | None, split: str, ledger
 
 def _history(run: RunFolder) -> list[dict[str, float]]:
     """The history with numbers for text; cells that are empty are nan, columns with words are left out."""
-    try:
-        text = run.history.read_text(encoding="utf-8")
-    except OSError as error:
-        raise TrainingError(f"cannot read {run.history}: {error.strerror}") from error
-    rows = list(csv.DictReader(text.splitlines()))
-    words = {name for row in rows for name, value in row.items() if value and not _is_number(value)}
+    rows = run.read_history()
+    words = {name for row in rows for name, value in row.items() if value and not is_number(value)}
     return [{name: float(value or "nan") for name, value in row.items() if name not in words} for row in rows]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def read_table(path: Path | None) -> Table | None:

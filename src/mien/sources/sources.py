@@ -166,7 +166,7 @@ def _of_path(path: Path, reading: ReadOptions) -> Iterator[Shot]:
         for one in found:
             yield from _guarded(str(one), reading)
     elif not there and _PATTERN.search(str(path)):
-        matches = sorted(path for path in _matches(path) if path.is_file())
+        matches = sorted(path for path in matching(path) if path.is_file())
         if not matches:
             raise PictureError(f"{path}: no file matches this pattern")
         for one in matches:
@@ -182,9 +182,15 @@ def _of_path(path: Path, reading: ReadOptions) -> Iterator[Shot]:
         yield _picture(str(path), path, None)
 
 
-def _matches(pattern: Path) -> list[Path]:
-    """Files whose path fits a pattern; ** stands for any folders."""
+def matching(pattern: Path) -> list[Path]:
+    """Files whose path fits a pattern, where it is one; ** stands for any folders.
+
+    Raises:
+        PictureError: it is a pattern that no file can fit.
+    """
     parts = pattern.parts
+    if not _PATTERN.search(str(pattern)):
+        return []
     fixed = next(number for number, part in enumerate(parts) if _PATTERN.search(part))
     try:
         # Before Python 3.13 a ** at the end stands for folders alone.

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,9 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from mien import runs
+from mien import files, runs
 from mien.data.table import Table
-from mien.errors import TrainingError
+from mien.errors import MienError, TrainingError
 from mien.networks import build, unfolding, weights
 from mien.recipes.schema import Recipe, Stage
 from mien.runs import RunFolder
@@ -75,11 +76,29 @@ def train(
     Raises:
         TrainingError: the folder holds another run, a label is absent from training, starting weights do not fit,
             the loss is not finite, or the disk is full; what was written before is kept.
+        WriteError: another process trains into the folder, or its own folder cannot be written.
         RecipeError: the network cannot be built.
         DataError: the table lacks a split or a label set.
     """
     fabric = fabric or devices.fabric(recipe.precision)
-    return _Run(recipe, table, RunFolder(out), fabric, report, say).go(resume)
+    with _alone(Path(out), fabric):
+        return _Run(recipe, table, RunFolder(out), fabric, report, say).go(resume)
+
+
+@contextmanager
+def _alone(folder: Path, fabric: Fabric) -> Iterator[None]:
+    """Hold the run folder against other trainings; all processes of this one go on or stop together."""
+    with ExitStack() as held:
+        refused: MienError | None = None
+        if fabric.is_global_zero:
+            try:
+                held.enter_context(files.alone(folder))
+            except MienError as error:
+                refused = error
+        refused = fabric.broadcast(refused) if fabric.world_size > 1 else refused
+        if refused:
+            raise refused
+        yield
 
 
 class _Run:
