@@ -91,7 +91,7 @@ def test_text_from_outside_is_escaped(text):
 def test_a_page_with_test_says_so_and_one_without_shows_nothing_of_it(text, found, tmp_path):
     assert "scored the test split" in text
     assert "--test" in text
-    plain = evidence.gather(found[0].run.path, found[0].table, ("validation",))
+    plain = evidence.gather(found[0].run.path, patterns, ("validation",))
     other = page.write(page.Request(plain, tmp_path, with_views=False)).read_text(encoding="utf-8")
     assert "the test split was not scored" in other
     assert "test, fer" not in other
@@ -181,8 +181,8 @@ def test_without_the_table_the_page_says_what_is_left_out(found, tmp_path):
     assert Links(text).open == []
 
 
-def test_groups_are_on_the_page_where_they_are_asked_for(found, tmp_path):
-    plain = evidence.gather(found[0].run.path, found[0].table, ("validation",))
+def test_groups_are_on_the_page_where_they_are_asked_for(found, patterns, tmp_path):
+    plain = evidence.gather(found[0].run.path, patterns, ("validation",))
     request = page.Request(plain, tmp_path, with_views=False, by=["brightness"], bins=2)
     text = page.write(request).read_text(encoding="utf-8")
     part = text.partition('<section id="groups">')[2].partition("</section>")[0]
