@@ -91,7 +91,7 @@ def test_text_from_outside_is_escaped(text):
 def test_a_page_with_test_says_so_and_one_without_shows_nothing_of_it(text, found, tmp_path):
     assert "scored the test split" in text
     assert "--test" in text
-    plain = evidence.gather(found[0].run.path, patterns, ("validation",))
+    plain = evidence.gather(found[0].run.path, found[0].table, ("validation",))
     other = page.write(page.Request(plain, tmp_path, with_views=False)).read_text(encoding="utf-8")
     assert "the test split was not scored" in other
     assert "test, fer" not in other
