@@ -181,8 +181,8 @@ def test_without_the_table_the_page_says_what_is_left_out(found, tmp_path):
     assert Links(text).open == []
 
 
-def test_groups_are_on_the_page_where_they_are_asked_for(found, tmp_path):
-    plain = evidence.gather(found[0].run.path, found[0].table, ("validation",))
+def test_groups_are_on_the_page_where_they_are_asked_for(found, patterns, tmp_path):
+    plain = evidence.gather(found[0].run.path, patterns, ("validation",))
     request = page.Request(plain, tmp_path, with_views=False, by=["brightness"], bins=2)
     text = page.write(request).read_text(encoding="utf-8")
     part = text.partition('<section id="groups">')[2].partition("</section>")[0]
