@@ -1,7 +1,7 @@
 """Which faces are found in small, large and long pictures, and what is taken for a face that is none.
 
     python benchmarks/search.py FER2013.parquet
-    python benchmarks/search.py FER2013.parquet --record benchmarks/search.json
+    python benchmarks/search.py FER2013.parquet --widths 200 512 --record benchmarks/search.json
     python benchmarks/search.py --table benchmarks/search.json
 
 Faces of two kinds are put into pictures of 200 to 8,000 px with a blurred background made at random: ``cut``, Training
@@ -17,6 +17,7 @@ most.
 ``false`` counts detections in pictures without faces: noise of five spectra, as even as sand and as soft as clouds,
 with and without shapes on it.
 
+``--record`` adds to a file that is there already, so that it can be made width by width.
 ``--table`` prints what docs/faces.md shows. MIEN_CACHE names a folder with YuNet's file where it cannot be downloaded.
 """
 
@@ -49,8 +50,8 @@ SCENES = (
     (512, 384, 1, (24, 36, 48, 96, 192, 0)),
     (1280, 960, 4, (24, 36, 48, 96, 192, 0)),
     (2000, 1500, 6, (24, 48, 96, 192, 768, 0)),
-    (4000, 3000, 10, (24, 48, 96, 192, 768, 0)),
-    (8000, 6000, 20, (24, 48, 96, 192, 768)),
+    (4000, 3000, 10, (24, 48, 96, 192, 768)),
+    (8000, 6000, 20, (24, 48, 96, 192)),
     (600, 6000, 10, (24, 48, 96, 192, 384)),
 )
 KINDS = ("cut", "head")
@@ -144,11 +145,11 @@ def best(yunet: YuNet, picture: Pixels, frame: Box) -> list[bool]:
     return seen
 
 
-def recall(ways: dict[str, Detect], yunet: YuNet, faces: Pixels, seed: int) -> list[dict[str, Any]]:
+def recall(ways: dict[str, Detect], yunet: YuNet, faces: Pixels, widths: list[int], seed: int) -> list[dict[str, Any]]:
     """Shares of the faces found, and false detections, for each scene, size, kind and way to look."""
     cells: list[dict[str, Any]] = []
     for width, height, at_once, sides in SCENES:
-        for side in sides:
+        for side in sides if width in widths else ():
             for kind in KINDS:
                 random = np.random.default_rng(seed)
                 pixels = side or min(width, height)
@@ -240,8 +241,9 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="?", help="FER2013 as `mien data import fer2013` writes it")
-    parser.add_argument("--faces", type=int, default=60, help="how many, at random from the Training ones")
-    parser.add_argument("--textures", type=int, default=4, help="pictures of each kind without faces")
+    parser.add_argument("--faces", type=int, default=40, help="how many, at random from the Training ones")
+    parser.add_argument("--widths", type=int, nargs="*", default=[scene[0] for scene in SCENES], help="of pictures")
+    parser.add_argument("--textures", type=int, default=2, help="pictures of each kind without faces; 0: none")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--record", type=Path, help="write the figures into this JSON file as well")
     parser.add_argument("--table", type=Path, help="print what docs/faces.md shows of such a file")
@@ -258,14 +260,25 @@ def main() -> None:
     }
     train = tables.read(options.data).split("train")
     chosen = np.sort(np.random.default_rng(options.seed).choice(len(train), options.faces, replace=False))
-    figures = {
-        "recall": recall(ways, yunet, train.take(chosen).pictures(grey=True), options.seed),
-        "textures": false_ones(ways, options.textures, options.seed),
+    figures: dict[str, Any] = {
+        "recall": recall(ways, yunet, train.take(chosen).pictures(grey=True), options.widths, options.seed)
     }
-    text = json.dumps({"command": sys.argv[1:], "figures": figures}, indent=1)
+    if options.textures:
+        figures["textures"] = false_ones(ways, options.textures, options.seed)
+    record = {"commands": [sys.argv[1:]], "figures": figures}
     if options.record:
-        options.record.write_text(text + "\n")
-    print(table(json.loads(text)), json.dumps(figures["textures"]), sep="\n\n")
+        record = added(options.record, record)
+        options.record.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(table(record), json.dumps(record["figures"].get("textures")), sep="\n\n")
+
+
+def added(file: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """What a file has already, with these figures; of the same scene the new ones."""
+    before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"commands": [], "figures": {}}
+    cells = [*before["figures"].get("recall", []), *record["figures"]["recall"]]
+    kept = {(cell["width"], cell["height"], cell["side"], cell["kind"]): cell for cell in cells}
+    figures = before["figures"] | record["figures"] | {"recall": list(kept.values())}
+    return {"commands": [*before["commands"], *record["commands"]], "figures": figures}
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
     python benchmarks/small_faces.py FER2013.parquet --record benchmarks/small_faces.json
 
 PublicTest faces (validation), whose frame is 48 px, are scaled down to fewer, framed and read as mien reads a picture.
-Sizes are those of :attr:`mien.results.Quality.size`: a detector's box, which for YuNet is the frame divided by the
-scale of its framing. The share read rightly on FER+'s labels is given beside that of always answering with the most
-frequent one, and the least size from which on more than half of what the model knows beyond that is left.
+Sizes are those of :attr:`mien.results.Quality.size`, a detector's box: for YuNet the frame divided by the scale of its
+framing. The share read rightly on FER+'s labels is given beside that of always answering with the most frequent one,
+and the least size from which on more than half of what the model knows beyond that is left.
 """
 
 from __future__ import annotations

@@ -85,12 +85,13 @@ def pictures(faces: NDArray[np.uint8], count: int, random: np.random.Generator) 
 def same(faces: NDArray[np.uint8], count: int, seed: int) -> dict[str, Any]:
     """The largest differences between the two."""
     ours, theirs = YuNet(fetch(YUNET), threshold=THRESHOLD, threads=1), OpenCV()
-    found = other = 0
+    found = other = garbage = 0
     worst = np.zeros(3)
     for picture in pictures(faces, count, np.random.default_rng(seed)):
         rows, expected = ours.look(picture, THRESHOLD), theirs.look(picture)
-        # Of pictures of few pixels OpenCV at times gives a row of memory that nobody wrote.
-        expected = expected[(expected[:, 2:4] >= 1).all(axis=1)]
+        if not (expected[:, 2:4] >= 1).all() or not (np.abs(expected) < 1e5).all():
+            garbage += 1
+            continue
         found += len(expected)
         if len(rows) != len(expected):
             other += 1
@@ -103,6 +104,7 @@ def same(faces: NDArray[np.uint8], count: int, seed: int) -> dict[str, Any]:
         "pictures": count,
         "faces": found,
         "pictures with another number of faces": other,
+        "pictures of which OpenCV gives memory that nobody wrote, left out": garbage,
         "boxes, px": boxes,
         "landmarks, px": landmarks,
         "confidence": confidence,
@@ -116,7 +118,8 @@ def times(rounds: int) -> list[dict[str, Any]]:
     measured: list[dict[str, Any]] = []
     for width, height in TIMED:
         picture = np.asarray(cv2.resize(portrait, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        empty = np.asarray(cv2.GaussianBlur(picture[:, ::-1], (0, 0), max(width, height) / 20), np.uint8)
+        coarse = np.random.default_rng(0).integers(40, 216, (6, 8, 3), dtype=np.uint8)
+        empty = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
         ways = {
             "opencv": lambda picture=picture: theirs.detect(picture),
             "quick": lambda picture=picture: ours.detect(picture, longest=LONGEST),
@@ -146,7 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="FER2013 as `mien data import fer2013` writes it")
     parser.add_argument("--pictures", type=int, default=500)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--record", type=Path, help="write the figures into this JSON file as well")
     options = parser.parse_args()

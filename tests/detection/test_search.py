@@ -73,12 +73,12 @@ def test_faces_on_the_borders_of_tiles_are_found_once():
         assert box[:2] == pytest.approx(place[:2], abs=4)
 
 
-@pytest.mark.parametrize("size", [1, 1536, 1537, 2912, 2913, 8000])
+@pytest.mark.parametrize("size", [1, 1024, 1025, 1888, 1889, 8000])
 def test_tiles_cover_a_side_and_share_enough(size):
     spans = list(search._spans(size))
     assert spans[0][0] == 0
     assert spans[-1][1] == size
-    assert all(end - start <= 1536 for start, end, _, _ in spans)
+    assert all(end - start <= 1024 for start, end, _, _ in spans)
     assert [low for _, _, low, _ in spans][1:] == [high for _, _, _, high in spans][:-1]
     for start, end, low, high in spans:
         assert start == 0 or low - start >= 79

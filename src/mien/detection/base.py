@@ -55,13 +55,17 @@ def fitted(picture: NDArray[np.uint8], most: int) -> tuple[NDArray[np.uint8], fl
     return resized(picture, min(max(longest, SHORTEST), most) / longest)
 
 
-def resized(picture: NDArray[np.uint8], scale: float) -> tuple[NDArray[np.uint8], float, float]:
-    """The picture so many times as large, to whole pixels, and how much wider and higher that is than the picture."""
+def resized(picture: NDArray[np.uint8], scale: float, how: int | None = None) -> tuple[NDArray[np.uint8], float, float]:
+    """The picture so many times as large, to whole pixels, and how much wider and higher that is than the picture.
+
+    ``how`` is OpenCV's way of interpolation; None: by area where the picture becomes smaller, else linear.
+    """
     if scale == 1:
         return np.ascontiguousarray(picture), 1.0, 1.0
     height, width = picture.shape[:2]
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    if how is None:
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     pixels = np.asarray(cv2.resize(picture, size, interpolation=how), np.uint8)
     return pixels, size[0] / width, size[1] / height
 

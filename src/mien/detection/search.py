@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,8 +26,8 @@ Look = Callable[[Pixels, float], Rows]
 # Overlap above which two boxes are one face.
 _SAME = 0.3
 # Pixels that a picture of more is scaled to at first, and the least scale all the same: of a head of 48 px the network
-# still sees enough at that.
-_PIXELS, _LEAST_SCALE = 640_000, 0.46
+# still sees enough at that, and halving takes OpenCV a tenth of the time of other scales.
+_PIXELS, _LEAST_SCALE = 640_000, 0.5
 # Each further size is so many times smaller, down to one whose longest side has at most so many pixels: of a face that
 # fills it the network is sure, or sure at a second look.
 _STEP, _SMALLEST = 4, 640
@@ -35,7 +36,7 @@ _ENLARGE_LEAST, _ENLARGE_MOST = 1.5, 4.0
 # A quick search looks once more, at so many pixels on the longest side, where it saw nothing in more than these.
 _QUICK_AGAIN, _QUICK_ENOUGH = 240, 480
 # Pixels a side of a tile, and of what two tiles share.
-_TILE, _SHARED = 1536, 160
+_TILE, _SHARED = 1024, 160
 # Least score of what is looked at again, and of what is called likely; how many are looked at of both kinds.
 _DOUBTFUL, _LIKELY = 0.1, 0.3
 _MOST_DOUBTFUL, _MOST_LIKELY = 8, 256
@@ -55,10 +56,10 @@ def quick(look: Look, picture: Pixels, sure: float, longest: int) -> Rows:
     """
     most = max(picture.shape[:2])
     scale = min(max(most, SHORTEST), longest) / most
-    found = _scaled(look, picture, sure, scale)
+    found = _seen(look, resized(picture, scale)[0], sure, picture)
     if len(found) or scale * most <= _QUICK_ENOUGH:
         return found
-    return _scaled(look, picture, sure, _QUICK_AGAIN / most)
+    return _seen(look, resized(picture, _QUICK_AGAIN / most)[0], sure, picture)
 
 
 def full(look: Look, picture: Pixels, sure: float) -> Rows:
@@ -100,11 +101,13 @@ def suppressed(rows: Rows) -> Rows:
 
 def _searched(look: Look, picture: Pixels, sure: float, scale: float) -> Rows:
     """What is seen at this scale and the smaller ones, and at a second look."""
-    longest = max(picture.shape[:2])
-    scales = [scale]
-    while longest * scales[-1] > _SMALLEST:
-        scales.append(scales[-1] / _STEP)
-    rows = suppressed(np.concatenate([_scaled(look, picture, _DOUBTFUL, each) for each in scales]))
+    # Little is lost without averaging where less than half of the pixels of a side are left out, and it is quicker.
+    shown, _, _ = resized(picture, scale, cv2.INTER_LINEAR if scale > 0.5 else None)
+    seen = [_seen(look, shown, _DOUBTFUL, picture)]
+    while max(shown.shape) > _SMALLEST:
+        shown, _, _ = resized(shown, 1 / _STEP)
+        seen.append(_seen(look, shown, _DOUBTFUL, picture))
+    rows = suppressed(np.concatenate(seen))
     found, rest = rows[rows[:, 14] >= sure], rows[rows[:, 14] < sure]
     rest = rest[~_middle_within(rest, found)]
     likely = rest[:, 14] >= _LIKELY
@@ -127,11 +130,10 @@ def _first_scale(height: int, width: int) -> float:
     return min(max(math.sqrt(_PIXELS / (height * width)), _LEAST_SCALE), 1.0)
 
 
-def _scaled(look: Look, picture: Pixels, least: float, scale: float) -> Rows:
-    """What is seen in a picture so many times as large, in its own pixels."""
-    scaled, scale_x, scale_y = resized(picture, scale)
-    rows = look(scaled, least) if scaled.size <= 3 * _TILE**2 else _tiled(look, scaled, least)
-    return _moved(rows, 0, 0, scale_x, scale_y)
+def _seen(look: Look, shown: Pixels, least: float, picture: Pixels) -> Rows:
+    """What is seen in a scaled picture, in the pixels of the picture itself."""
+    rows = look(shown, least) if shown.size <= 3 * _TILE**2 else _tiled(look, shown, least)
+    return _moved(rows, 0, 0, shown.shape[1] / picture.shape[1], shown.shape[0] / picture.shape[0])
 
 
 def _tiled(look: Look, picture: Pixels, least: float) -> Rows:

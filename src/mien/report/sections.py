@@ -250,6 +250,8 @@ def heat_sections(evidence: Evidence, split: str) -> list[HeatSection]:
     network, part = build.restore(evidence.run), _part(evidence, split)
     found = []
     for scores in evidence.predictions[split].scores:
+        if scores.label_set not in network.heads:  # the answer that is fused from several heads
+            continue
         positions = _examples(scores)
         chosen = part.take(positions)
         said = scores.probabilities[positions].argmax(axis=1)
