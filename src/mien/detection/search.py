@@ -26,7 +26,7 @@ Look = Callable[[Pixels, float], Rows]
 # Overlap above which two boxes are one face.
 _SAME = 0.3
 # Pixels that a picture of more is scaled to at first, and the least scale all the same: of a head of 48 px the network
-# still sees enough at that, and halving takes OpenCV a tenth of the time of other scales.
+# still sees enough at that, and halving is the quickest way to scale.
 _PIXELS, _LEAST_SCALE = 640_000, 0.5
 # Each further size is so many times smaller, down to one whose longest side has at most so many pixels: of a face that
 # fills it the network is sure, or sure at a second look.
@@ -35,7 +35,7 @@ _STEP, _SMALLEST = 4, 640
 _ENLARGE_LEAST, _ENLARGE_MOST = 1.5, 4.0
 # A quick search looks once more, at so many pixels on the longest side, where it saw nothing in more than these.
 _QUICK_AGAIN, _QUICK_ENOUGH = 240, 480
-# Pixels a side of a tile, and of what two tiles share.
+# Most pixels a side of a tile, and least of what two tiles share.
 _TILE, _SHARED = 1024, 160
 # Least score of what is looked at again, and of what is called likely; how many are looked at of both kinds.
 _DOUBTFUL, _LIKELY = 0.1, 0.3
@@ -150,10 +150,11 @@ def _tiled(look: Look, picture: Pixels, least: float) -> Rows:
 def _spans(size: int) -> Iterator[tuple[int, int, float, float]]:
     """Start and end of each tile along a side, and between what the middles of its faces lie."""
     count = math.ceil(max(size - _TILE, 0) / (_TILE - _SHARED)) + 1
-    starts = [round(index * (size - _TILE) / max(count - 1, 1)) for index in range(count)] if count > 1 else [0]
-    bounds = [-math.inf, *((start + last + _TILE) / 2 for last, start in pairwise(starts)), math.inf]
+    tile = math.ceil((size + (count - 1) * _SHARED) / count)
+    starts = [min(index * (tile - _SHARED), size - tile) for index in range(count)]
+    bounds = [-math.inf, *((start + last + tile) / 2 for last, start in pairwise(starts)), math.inf]
     for index, start in enumerate(starts):
-        yield start, min(start + _TILE, size), bounds[index], bounds[index + 1]
+        yield start, start + tile, bounds[index], bounds[index + 1]
 
 
 def _second_look(look: Look, picture: Pixels, row: Rows, sure: float) -> Rows:
