@@ -88,7 +88,7 @@ test("labels, sizes and thresholds come from the card", () => {
   assert.equal(threshold(read, 0.15), 0.6);
   assert.equal(threshold(read, 0.2), 0.3);
   assert.throws(() => threshold(read, 0.05), /knows 0.1, 0.2/);
-  assert.throws(() => parse(JSON.stringify({ ...card, format: 3 })), /update mien/);
+  assert.throws(() => parse(JSON.stringify({ ...card, format: 9 })), /update mien/);
   assert.throws(() => parse(JSON.stringify({ ...card, outputs: {} })), /incomplete/);
   assert.throws(() => parse(JSON.stringify({ ...card, width: 2 })), /golden crop/);
   assert.throws(() => parse("{"), /not JSON/);

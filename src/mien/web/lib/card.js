@@ -5,7 +5,7 @@
 import { MienError } from "./errors.js";
 
 /** Card formats that this version reads. */
-const FORMATS = [1, 2];
+const FORMATS = [1, 2, 3];
 // (field number << 3) | length-delimited: ModelProto.metadata_props, StringStringEntryProto.key and .value
 const METADATA_PROPS = 0x72, KEY = 0x0a, VALUE = 0x12;
 const MARK = Uint8Array.of(KEY, 4, 0x6d, 0x69, 0x65, 0x6e, VALUE); // key "mien", then the value's tag
@@ -56,14 +56,35 @@ export function goldenCrop(card) {
   return Uint8Array.from(atob(card.golden.rgb), (letter) => letter.charCodeAt(0));
 }
 
-/** Refuses a file whose graph is not the one its card names. Needs a secure context; elsewhere nothing is checked. */
+/**
+ * Refuses a file whose graph is not the one its card names, or whose card is not the one that was written (formats 1
+ * and 2 have no sha256 of the card). Needs a secure context; elsewhere nothing is checked.
+ */
 export async function verifyGraph(file, card, graphBytes) {
   if (!globalThis.crypto?.subtle) return;
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", file.subarray(0, graphBytes)));
-  const found = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  if (found !== card.graph_sha256) {
+  const digest = await sha256(file.subarray(0, graphBytes));
+  if (hex(digest) !== card.graph_sha256) {
     throw new MienError("model", "the model file is damaged: its graph is not the one its card names; fetch it again");
   }
+  if (card.format < 3) return;
+  // The card is hashed with zeros in the place of its own sha256, behind the hash of the graph.
+  const [, begin] = readVarint(file, lastIndexOf(file, MARK) + MARK.length);
+  const sealed = new Uint8Array(digest.length + file.length - begin);
+  sealed.set(digest);
+  sealed.set(file.subarray(begin), digest.length);
+  const place = lastIndexOf(sealed, new TextEncoder().encode(`"sha256": "${card.sha256}"`));
+  if (place >= 0) sealed.fill(0x30, place + 11, place + 11 + 64);
+  if (place < 0 || hex(await sha256(sealed)) !== card.sha256) {
+    throw new MienError("model", "the model file is damaged: its card is not the one that was written; fetch it again");
+  }
+}
+
+async function sha256(bytes) {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+}
+
+function hex(bytes) {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /**
