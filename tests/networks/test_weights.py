@@ -234,7 +234,7 @@ def test_a_model_file_starts_where_the_file_ends(name):
         logits = network.eval()(luma)
     # In 8 bit the file rounds its activations too.
     close = 1e-4 if model.card.training.get("export", {}).get("precision", "fp32") == "fp32" else 0.05
-    for output_name, output in model.card.outputs.items():
+    for output_name, output in model.card.heads.items():
         probabilities = Calibration.of(output).probabilities(logits[output.label_set].numpy())
         assert np.allclose(probabilities, model.score(crop)[output_name], atol=close)
 
