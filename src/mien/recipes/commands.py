@@ -38,7 +38,7 @@ def _changed(path: str, a: Any, b: Any) -> list[tuple[str, Any]]:
     if a == b:
         return []
     plain = isinstance(a, Mapping) and isinstance(b, Mapping) and not any("." in key for key in b)
-    if plain and (set(b) <= set(a) or not path):  # a run of before a key came lacks it
+    if plain and (set(a) == set(b) or not path):
         inner = [(key, a.get(key), b[key]) for key in b]
     elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b) and all(isinstance(x, dict) for x in a + b):
         inner = [(str(place), x, y) for place, (x, y) in enumerate(zip(a, b, strict=True))]

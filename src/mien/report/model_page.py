@@ -6,6 +6,7 @@ refuses to score the test split.
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -205,7 +206,7 @@ def _training(recipe: Mapping[str, Any], data: str, folder: str) -> Iterator[str
         first = PurePath(earlier).name
         yield f"mien train {first} --data {_table_of(first) or data} -o {earlier}"
     own = recipes.load(name).model_dump(mode="json") if name in recipes.names() else recipe
-    yield train_command(name, differences(own, recipe), data, folder)
+    yield train_command(name, differences(own, _with_defaults(recipe)), data, folder)
 
 
 def _table_of(recipe: str) -> str | None:
@@ -236,3 +237,8 @@ def _earlier_runs(recipe: Mapping[str, Any]) -> list[str]:
         own = recipes.load(name).model_dump(mode="json") if name in recipes.names() else {}
         folders += [*_earlier_runs(own), folder]
     return list(dict.fromkeys(folders))
+
+
+def _with_defaults(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A card's recipe with the keys that came after it was written, so that it compares with one of today."""
+    return recipes.parse(json.dumps(recipe), "the card's recipe").model_dump(mode="json")
