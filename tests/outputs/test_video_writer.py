@@ -173,7 +173,7 @@ def test_an_earlier_file_stays_until_the_new_one_is_whole(tool, tmp_path):
 def temporary(tmp_path, monkeypatch) -> Path:
     """The temporary name of what is written, fixed."""
     path = tmp_path / "temporary.mp4"
-    monkeypatch.setattr(files, "_reserve", lambda _: path)
+    monkeypatch.setattr(files, "_reserve", lambda _: (path, -1))
     return path
 
 
