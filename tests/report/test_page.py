@@ -107,7 +107,7 @@ def test_test_time_views_are_scored_once_and_kept_as_tables(text, found):
             pattern = rf"test, {scores.label_set}</th><td>{view}</td><td>{f.n}</td><td>{100 * f.top1:.2f}</td>"
             assert re.search(pattern, text)
     single = predictions.read(folder / "test-single.parquet").scores[0]
-    file = found[0].predictions["test"].scores[0]
+    file = next(s for s in found[0].predictions["test"].scores if s.label_set == single.label_set)
     assert (single.probabilities.argmax(axis=1) == file.probabilities.argmax(axis=1)).all()
     flip = predictions.read(folder / "test-flip.parquet").scores[0]
     assert not np.allclose(flip.probabilities, single.probabilities)

@@ -7,12 +7,12 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
-import onnxruntime
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 import mien
 from mien.models import Card
+from mien.runtime import onnxruntime
 from mien.serve import problems, schema
 from mien.serve.problems import KINDS, Problem
 from mien.serve.service import ServiceOf
