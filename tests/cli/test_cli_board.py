@@ -82,7 +82,7 @@ def test_test_scores_are_asked_for_and_recorded(folder, patterns_path):
         assert "together" in mien(*ask, *part, cwd=folder, code=2).stderr
     mien(*ask, "--score-test", "--ledger", "l.csv", "--why", "the board", cwd=folder)
     ledger = (folder / "l.csv").read_text().splitlines()
-    assert len(ledger) == 1 + 2 + 1  # the network has two outputs
+    assert len(ledger) == 1 + 3 + 1  # the network has two heads and the answer fused from them
     assert all(line.endswith("the board") for line in ledger[1:])
     for run in ("net", "near"):
         assert (folder / "scored" / run / "predictions" / "test.parquet").exists()

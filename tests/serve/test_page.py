@@ -61,8 +61,12 @@ def opened(browser, running):
 
 
 def heading(page):
-    page.wait_for_selector("#faces h3")
-    return page.inner_text("#faces h3")
+    """The first face's, looked at now and then: while the camera is on, the list is drawn anew with every frame."""
+    for _ in range(300):
+        if found := page.locator("#faces h3").all_inner_texts():
+            return found[0]
+        page.wait_for_timeout(100)
+    raise AssertionError(f"no face is listed: {page.inner_text('#status')}")
 
 
 def check_accessibility(page):

@@ -125,7 +125,8 @@ async function startCamera() {
   byId("camera").textContent = "Stop the camera";
   byId("keep").hidden = false;
   say("The camera is on. Its pictures go to this server.");
-  socket.onopen = () => send(mine);
+  if (socket.readyState === WebSocket.OPEN) send(mine); // it may have opened while the camera started
+  else socket.onopen = () => send(mine);
   socket.onmessage = ({ data }) => {
     if (stream !== mine) return;
     show(JSON.parse(data));
