@@ -84,10 +84,10 @@ def test_a_shipped_model_teaches_what_its_file_answers():
     luma = torch.from_numpy(crops.astype("float32") @ [0.299, 0.587, 0.114]).float()[:, None] / 255
     taught = Teachers(made, labels, devices.fabric("32-true", "cpu"))(luma)
     model = models.load("default")
-    for name, said in model.score(crops).items():
-        output = model.card.outputs[name]
+    answered = model.score(crops)
+    for name, output in model.card.heads.items():
         answers = Calibration.of(output).probabilities(taught[output.label_set].log().numpy())
-        assert np.abs(answers - said).max() < 0.1
+        assert np.abs(answers - answered[name]).max() < 0.1
 
 
 def test_teachers_that_do_not_fit_are_refused(teacher, patterns, tmp_path):
