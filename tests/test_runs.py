@@ -1,14 +1,14 @@
 """What a run folder says it holds, and who may go on there; no training."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
 from mien import files, runs
-from mien.errors import TrainingError, WriteError
+from mien.errors import DataError, TrainingError, WriteError
 from mien.recipes import loader
 from mien.runs import RunFolder
-from mien.train import faces
 
 NETWORK = "{name: same, description: for tests, heads: [{label_set: fer2013}], stages: [{epochs: 1, learning_rate: 1}]}"
 CLASSICAL = """
@@ -21,7 +21,7 @@ CLASSICAL = """
 def test_a_run_goes_on_for_its_own_recipe_and_data_alone(patterns, tmp_path, ours, other):
     folder, spec = RunFolder(tmp_path / "run"), loader.parse(ours)
     assert not runs.goes_on(folder, spec, patterns, resume=True)
-    labels = faces.labels(patterns, spec)
+    labels = runs.labels(patterns, spec)
     runs.begin(folder, spec, patterns, patterns, labels, {"train": 5}, parameters=7)
     assert runs.goes_on(folder, spec, patterns, resume=True)
     state = folder.read_state()
@@ -35,6 +35,26 @@ def test_a_run_goes_on_for_its_own_recipe_and_data_alone(patterns, tmp_path, our
     folder.write_state(data="0" * 64)
     with pytest.raises(TrainingError, match="other data"):
         runs.goes_on(folder, spec, patterns, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"name": "fast", "heads": [{"label_set": "ferplus"}]}, r"--ferplus fer2013new.csv.*train fast-fer2013"),
+        ({"heads": [{"label_set": "other"}]}, r"learns 'other'.*--set 'heads=\[\{label_set: own\}\]'$"),
+        ({"label_set": "ferplus"}, r"--ferplus fer2013new.csv\); or add --set 'label_set=own'$"),
+    ],
+)
+def test_a_recipe_that_wants_labels_the_table_lacks_says_what_mends_it(patterns, changes, words):
+    plain = patterns.with_columns(patterns.info, votes=[None] * len(patterns))
+    text = CLASSICAL if "label_set" in changes else NETWORK
+    document = loader.yaml.safe_load(text) | changes
+    with pytest.raises(DataError, match=words):
+        runs.labels(plain, loader.parse(loader.yaml.safe_dump(document)))
+    own = replace(patterns.info, label_set="mine")
+    with pytest.raises(DataError, match="train fine-tune" if text is NETWORK else "label_set=own"):
+        runs.labels(plain.with_columns(own), loader.parse(text))
+    assert list(runs.labels(plain.with_columns(own), loader.load("fine-tune"))) == ["mine"]
 
 
 def test_two_trainings_do_not_share_a_folder(patterns, tmp_path):

@@ -30,9 +30,10 @@ from typing import TYPE_CHECKING, Any
 from mien import files
 from mien.data import protocol
 from mien.data.table import Table
-from mien.errors import TrainingError, WriteError
+from mien.errors import DataError, TrainingError, WriteError
 from mien.recipes import loader as recipes
 from mien.recipes.loader import Experiment
+from mien.recipes.schema import Recipe
 
 if TYPE_CHECKING:
     import torch
@@ -178,6 +179,39 @@ def processor() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
 
 
+def labels(table: Table, recipe: Experiment) -> dict[str, tuple[str, ...]]:
+    """Label set to labels of each head.
+
+    Args:
+        table: as imported.
+        recipe: with or without its label sets named.
+
+    Raises:
+        DataError: the table lacks a label set; the message says which change of the recipe or data mends it.
+    """
+    heads = [head.label_set for head in recipe.for_labels(table.info.label_set).heads]
+    lacking = [name for name in heads if name not in table.label_sets]
+    if lacking:
+        raise DataError(
+            f"the recipe {recipe.name} learns {' and '.join(map(repr, lacking))}, and the table {table.info.name!r} has"
+            f" only {', '.join(map(repr, table.label_sets))}: {_without(lacking, table, recipe)}"
+        )
+    return {name: table.label_sets[name] for name in heads}
+
+
+def _without(lacking: list[str], table: Table, recipe: Experiment) -> str:
+    """What to do about label sets that a table lacks."""
+    own, network = table.info.label_set, isinstance(recipe, Recipe)
+    ways = []
+    if lacking == ["ferplus"] and own == "fer2013":
+        ways.append("import it with FER+'s votes (--ferplus fer2013new.csv)")
+        ways += ["train fast-fer2013, which needs none"] if network else []
+    elif network and own != "fer2013":
+        ways.append("train fine-tune, which takes any labels")
+    change = "heads=[{label_set: own}]" if network else "label_set=own"
+    return "; or ".join([*ways, f"add --set '{change}'"])
+
+
 def goes_on(folder: RunFolder, recipe: Experiment, table: Table, *, resume: bool) -> bool:
     """Whether a run of this recipe on this table is in the folder and is to go on.
 
@@ -230,6 +264,7 @@ def begin(
         recipe=recipe.name,
         seed=recipe.seed,
         protocol=recipe.data.protocol,
+        mark=protocol.mark(recipe.data.protocol, recipe.data.limit),
         data=table.fingerprint,
         data_name=table.info.name,
         data_official=trained.info.official,

@@ -1,8 +1,12 @@
 """mien recipes and mien tune as a user runs them."""
 
+import json
+import sys
+
 import pytest
 from typer.testing import CliRunner
 
+from mien import models
 from mien.cli import app
 from mien.errors import RecipeError
 from mien.recipes import loader as recipes
@@ -37,6 +41,41 @@ def test_copy_keeps_comments_and_never_overwrites(tmp_path):
     again = runner.invoke(app, ["recipes", "copy", "default", str(target)])
     assert isinstance(again.exception, RecipeError)
     assert "exists" in str(again.exception)
+
+
+@pytest.mark.parametrize("verb", [("train",), ("tune", "--over", "seed=1"), ("crossval",)], ids=" ".join)
+@pytest.mark.parametrize(
+    ("recipe", "more", "words"),
+    [("nonsense", (), "no recipe 'nonsense'"), ("fast", ("--set", "network.width=[8]"), "did you mean widths")],
+)
+def test_faults_of_a_recipe_are_told_before_torch_is_loaded(monkeypatch, verb, recipe, more, words):
+    monkeypatch.setitem(sys.modules, "torch", None)  # whoever imports it fails
+    done = runner.invoke(app, [verb[0], recipe, "--data", "absent.parquet", *verb[1:], *more])
+    assert isinstance(done.exception, RecipeError)
+    assert words in str(done.exception)
+
+
+@pytest.mark.slow
+def test_a_trial_is_marked_wherever_its_figures_stand(patterns_path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    ask = ["train", "tiny.yaml", "--data", str(patterns_path), "--set", "data.size=64"]
+    done = runner.invoke(app, [*ask, "--quick"])
+    assert done.exit_code == 0, done.output
+    assert "trial: at most 288 faces" in done.stderr
+    assert "(trial)" in done.stderr
+    assert "the whole recipe trains for about" in done.stderr
+    state = json.loads((tmp_path / "runs/tiny-quick/run.json").read_text())
+    assert state["mark"].startswith("trial: at most 288 faces")
+    card = models.read_card(str(tmp_path / "runs/tiny-quick/model.onnx"))
+    assert card.data["warning"] == state["mark"]
+    done = runner.invoke(app, ["report", "runs/tiny-quick", "--data", str(patterns_path), "--no-views"])
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "runs/tiny-quick/report/report.html").read_text()
+    assert f'<p class="note">{state["mark"]}' in page
+    assert runner.invoke(app, [*ask, "--epochs", "1"]).exit_code == 0
+    state = json.loads((tmp_path / "runs/tiny/run.json").read_text())
+    assert (state["mark"], len((tmp_path / "runs/tiny/history.csv").read_text().splitlines())) == ("", 2)
 
 
 @pytest.mark.slow

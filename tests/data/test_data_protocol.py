@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from gc import collect
 from pathlib import Path
+from weakref import ref
 
 import cv2
 import numpy as np
@@ -174,6 +176,30 @@ def test_the_near_search_runs_once_for_a_table(table: Table, monkeypatch: pytest
     monkeypatch.setattr(protocol, "thumbnails", None)
     protocol.apply(table, "kfold", fold=1)
     protocol.apply(table, "deduplicated")
+
+
+def test_a_table_that_nobody_holds_is_not_kept_for_its_near_copies(table: Table) -> None:
+    own = table.take(np.arange(len(table)))
+    protocol.apply(own, "deduplicated")
+    gone = ref(own)
+    del own
+    collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize("limit", [2, 8, 30])
+def test_a_limit_keeps_so_many_of_each_split_and_every_label(table: Table, limit: int) -> None:
+    few = protocol.limited(table, limit)
+    for split in ("train", "validation", "test"):
+        own, whole = few.split(split), table.split(split)
+        assert len(own) == min(limit, len(whole))
+        assert set(own.labels.tolist()) == set(whole.labels.tolist())
+        assert set(own.rows.tolist()) <= set(whole.rows.tolist())
+    assert not few.info.official
+    assert (few.split("train").labels == 1).mean() == pytest.approx(0.75, abs=0.3 if limit == 2 else 0.13)
+    assert protocol.limited(table, None) is table is protocol.limited(table, 40)
+    assert protocol.mark("official", limit).startswith(f"trial: at most {limit} ")
+    assert protocol.mark("paper", limit).startswith("optimistic: ")
 
 
 def test_what_cannot_be_is_refused(table: Table) -> None:

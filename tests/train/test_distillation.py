@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mien import models
+from mien import models, runs
 from mien.errors import ModelError, RecipeError, TrainingError
 from mien.evaluate.calibration import Calibration
 from mien.expressions import LABEL_SETS
@@ -36,7 +36,7 @@ def student(teacher, **changes):
 
 
 def teachers(made, patterns):
-    return Teachers(made, faces.labels(patterns, made), devices.fabric("32-true", "cpu"))
+    return Teachers(made, runs.labels(patterns, made), devices.fabric("32-true", "cpu"))
 
 
 def test_the_mean_of_several_softened_answers_is_taught(teacher, patterns):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from lightning_fabric import Fabric
 from mien.data import protocol
 from mien.data import table as tables
 from mien.data.writer import TableInfo, TableWriter
-from mien.errors import TrainingError
+from mien.errors import RecipeError, TrainingError
 from mien.networks import build
 from mien.recipes import loader
 from mien.runs import RunFolder
@@ -187,6 +188,17 @@ def test_a_head_without_validation_labels_is_refused(patterns, tmp_path):
     without = tables.Table(patterns.arrow.set_column(place, field, column), patterns.info)
     with pytest.raises(TrainingError, match="validation face of 'patterns' has a label in 'fer2013'"):
         run.train(spec(), without, tmp_path / "run")
+
+
+def test_steps_that_leave_batch_norm_nothing_are_one_line(patterns, tmp_path):
+    with pytest.raises(RecipeError, match=r"stages\.0\.batch_size: Input should be greater than or equal to 2"):
+        spec(stages=[{"epochs": 1, "learning_rate": 0.1, "batch_size": 1}])
+    alone = patterns.take(np.r_[np.flatnonzero(patterns.splits == "train")[:1], patterns.splits.tolist().index("test")])
+    one = alone.with_splits(np.array(["train", "validation"]), alone.info)
+    one = one.with_columns(replace(one.info, labels=("angry",), label_set="own"), label=[0, 0], votes=[None, None])
+    with pytest.raises(TrainingError, match=r"two for each process: .* there are 1 training faces"):
+        run.train(spec(heads=[{"label_set": "own"}]), one, tmp_path / "run")
+    assert not (tmp_path / "run" / "run.json").exists()
 
 
 def test_a_damaged_checkpoint_is_an_error(finished, tmp_path):

@@ -105,7 +105,7 @@ class _Run:
         self.recipe = recipe.for_labels(table.info.label_set)
         self.folder, self.say, self.source = folder, say, table
         self.table = faces.as_trained(table, self.recipe)
-        self.labels = faces.labels(table, self.recipe)
+        self.labels = runs.labels(table, self.recipe)
         self.features: dict[str, NDArray[np.float32]] = {}
         self.computed: Any = None
 

@@ -30,6 +30,10 @@ def crossval(
     Finished folds are kept and half ones go on, so the command can be stopped and given again. Each fold is a run with
     its model file and what it says of the faces it did not train on; figures of all are in folds.csv.
     """
+    require("pydantic", "train")
+    from mien.recipes import loader as recipes
+
+    recipes.load_network(recipe, changes or ())  # its faults are said before torch is loaded
     require("torch", "train")
     require("lightning_fabric", "train")
     from mien.cli.progress import Display
@@ -43,7 +47,7 @@ def crossval(
     specs = validation.plan(recipe, changes or (), folds)
     faces = table.read(data)
     folder = out or Path("runs") / f"crossval-{specs[0].name}"
-    mark = protocol.mark(specs[0].data.protocol)
+    mark = protocol.mark(specs[0].data.protocol, specs[0].data.limit)
     if mark:
         console.print(f"protocol {specs[0].data.protocol} is {mark}", highlight=False, soft_wrap=True)
     rows: list[FoldFigures] = []

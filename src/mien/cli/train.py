@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.console import Console
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mien.data.table import Table
     from mien.models import Card
     from mien.recipes.classical_schema import ClassicalRecipe
+    from mien.recipes.loader import Experiment
+    from mien.recipes.schema import Recipe
 
 _HARDWARE = "--accelerator, --devices and --nodes"
 
@@ -31,6 +33,13 @@ def train(
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="Change a value of the recipe: path=value; may be repeated.")
     ] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="In all; the recipe's stages share them in proportion.")
+    ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Try it in a minute or two: few faces, one epoch a stage; marked as a trial."),
+    ] = False,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     devices: Annotated[str, typer.Option(help="How many, 'auto' for all, or a list; on cpu the processes.")] = "1",
     nodes: Annotated[int, typer.Option(help="Machines, each started with the same command.")] = 1,
@@ -39,32 +48,36 @@ def train(
 
     Recipes of kind: classical fit features and a classifier instead, on the processor.
     """
+    require("pydantic", "train")
+    from mien.recipes.classical_schema import ClassicalRecipe
+
+    spec = _recipe(recipe, changes or (), epochs, quick)
+    folder = out or Path("runs") / spec.name
+    if isinstance(spec, ClassicalRecipe) and (accelerator, devices, nodes) not in (("auto", "1", 1), ("cpu", "1", 1)):
+        raise RecipeError(f"{recipe} is a classical pipeline, fitted by one process: leave {_HARDWARE} out")
+    from mien import runs
+    from mien.data import protocol, table
+
+    faces = table.read(data)
+    runs.labels(faces, spec)  # what can be wrong so far is said before torch is loaded
     require("torch", "train")
     require("lightning_fabric", "train")
-    from mien.data import protocol, table
     from mien.export import package
-    from mien.recipes import loader as recipes
-    from mien.recipes.classical_schema import ClassicalRecipe
     from mien.train import devices as hardware
     from mien.train import run
 
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
-    spec = recipes.load(recipe, changes or ())
-    folder = out or Path("runs") / spec.name
     if isinstance(spec, ClassicalRecipe):
-        if (accelerator, devices, nodes) not in (("auto", "1", 1), ("cpu", "1", 1)):
-            raise RecipeError(f"{recipe} is a classical pipeline, fitted by one process: leave {_HARDWARE} out")
-        _fit(spec, table.read(data), folder, resume)
+        _fit(spec, faces, folder, resume)
         return
     console = Console(stderr=True, quiet=not _is_first())
     fabric = hardware.fabric(spec.precision, accelerator, devices, nodes)
     fabric.launch()
-    faces = table.read(data)
-    mark = protocol.mark(spec.data.protocol)
+    mark = protocol.mark(spec.data.protocol, spec.data.limit)
     try:
         with Display(console, spec.epochs) as display:
             if mark:
-                display.say(f"protocol {spec.data.protocol} is {mark}")
+                display.say(_marked(spec, mark))
             finished = run.train(
                 spec, faces, folder, resume=resume, report=display.step, say=display.say, fabric=fabric
             )
@@ -73,8 +86,34 @@ def train(
         raise typer.Exit(130) from None
     if fabric.is_global_zero:
         model = package.package(finished, faces, finished.model)
-        _tell(display.say, model.card, mark, finished.read_state()["validation_trained_on"])
+        state = finished.read_state()
+        _tell(display.say, model.card, mark, state["validation_trained_on"])
+        if quick:
+            _tell_whole(display.say, recipe, changes or (), epochs, faces, state["images_per_second"])
         print(finished.model)
+
+
+def _recipe(name: str, changes: Sequence[str], epochs: int | None, quick: bool) -> Experiment:
+    from mien.recipes import loader, shorten
+
+    spec = loader.load(name, changes)
+    spec = shorten.trial(spec) if quick else spec
+    return spec if epochs is None else shorten.with_epochs(spec, epochs)
+
+
+def _marked(spec: Experiment, mark: str) -> str:
+    return mark if mark.startswith("trial") else f"protocol {spec.data.protocol} is {mark}"
+
+
+def _tell_whole(
+    say: Callable[[str], None], name: str, changes: Sequence[str], epochs: int | None, faces: Table, speed: float
+) -> None:
+    """How long the recipe itself would take, at the speed of its trial."""
+    whole = _recipe(name, changes, epochs, quick=False)
+    steps = int((faces.splits == "train").sum()) * cast("Recipe", whole).epochs
+    say(
+        f"everything fits; the whole recipe trains for about {steps / speed / 60:,.0f} minutes at {speed:,.0f} images/s"
+    )
 
 
 def _tell(say: Callable[[str], None], card: Card, mark: str, copied: float) -> None:
@@ -97,9 +136,9 @@ def _fit(spec: ClassicalRecipe, faces: Table, folder: Path, resume: bool) -> Non
     from mien.train import faces as training_faces
 
     say = partial(Console(stderr=True).print, highlight=False, markup=False, soft_wrap=True)
-    mark = protocol.mark(spec.data.protocol)
+    mark = protocol.mark(spec.data.protocol, spec.data.limit)
     if mark:
-        say(f"protocol {spec.data.protocol} is {mark}")
+        say(_marked(spec, mark))
     try:
         finished = run.train(spec, faces, folder, resume=resume, say=say)
         why = evaluate_only.reason(finished)

@@ -33,16 +33,18 @@ def tune(
 
     Finished runs are kept and half ones go on, so the command can be stopped and given again, or with more values.
     """
+    require("pydantic", "train")
+    from mien.recipes import loader as recipes
+
+    spec = recipes.load_network(recipe, changes or ())  # its faults are said before torch is loaded
     require("torch", "train")
     require("lightning_fabric", "train")
     from mien.cli.progress import Display
     from mien.data import table
-    from mien.recipes import loader as recipes
     from mien.train import tune as search
 
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     console = Console(stderr=True)
-    spec = recipes.load_network(recipe, changes or ())
     folder = out or Path("runs") / f"tune-{spec.name}"
 
     def begin(values: dict[str, str], number: int, count: int) -> Callable[[Any], None]:

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from difflib import get_close_matches
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +45,12 @@ _MARKS = {
 _HELD_OUT = 0.2
 
 
-def mark(name: str) -> str:
+def mark(name: str, limit: int | None = None) -> str:
     """What must stand beside every figure measured under a protocol; empty for honest ones.
+
+    Args:
+        name: of the protocol.
+        limit: faces of each split at most, where a recipe was tried on a part of the table.
 
     Raises:
         DataError: there is no such protocol.
@@ -57,7 +61,8 @@ def mark(name: str) -> str:
     'optimistic'
     """
     _check(name)
-    return _MARKS.get(name, "")
+    tried = f"trial: at most {limit:,} faces of each split were used, to see that everything fits" if limit else ""
+    return "; ".join(filter(None, [_MARKS.get(name, ""), tried]))
 
 
 def apply(table: Table, name: str, *, folds: int = 10, fold: int = 0, seed: int = 0) -> Table:
@@ -87,6 +92,35 @@ def apply(table: Table, name: str, *, folds: int = 10, fold: int = 0, seed: int 
         OVERSAMPLE: lambda: _oversampled(table, seed),
     }
     return made[name]()
+
+
+def limited(table: Table, limit: int | None) -> Table:
+    """At most so many rows of each split, spread over the labels as the split is, and every label at least once.
+
+    Args:
+        table: with the splits of a protocol.
+        limit: rows of each split; more than that only where there are more labels. None: all.
+    """
+    if limit is None or all((table.splits == split).sum() <= limit for split in np.unique(table.splits)):
+        return table
+    kept = np.zeros(len(table), bool)
+    truths = [table.truth(label_set) for label_set in table.label_sets]
+    for split in np.unique(table.splits):
+        rows = np.flatnonzero(table.splits == split)
+        rows = rows[np.argsort(table.labels[rows], kind="stable")]
+        if len(rows) > limit:
+            firsts = {int(own[0]) for truth in truths for own in _by_label(rows, truth[rows])}
+            others = np.array([row for row in rows if row not in firsts], np.int64)
+            spread = np.linspace(0, len(others) - 1, max(limit - len(firsts), 0)).round().astype(np.int64)
+            rows = np.concatenate([np.array(sorted(firsts), np.int64), others[spread]])
+        kept[rows] = True
+    note = f"limit: at most {limit:,} rows of each split, {int(kept.sum()):,} of {len(table):,}"
+    return _changed(table.take(kept), table.splits[kept], note)
+
+
+def _by_label(rows: NDArray[np.int64], truth: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """The rows of each label that occurs."""
+    return [rows[truth == label] for label in np.unique(truth[truth >= 0])]
 
 
 def copied_test_rows(table: Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -123,12 +157,17 @@ def _check(name: str) -> None:
         raise DataError(f"{name!r} is no protocol; there are {', '.join(NAMES)}{hint}")
 
 
-@lru_cache(maxsize=2)
+# Near copies by table, searched once; gone with the table.
+_FOUND: WeakKeyDictionary[Table, tuple[NDArray[np.int64], NDArray[np.int64]]] = WeakKeyDictionary()
+
+
 def _near(table: Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows that are near copies of each other, pair by pair; searched once per table."""
-    pairs = [(left, right) for left, right, _ in near_pairs(thumbnails(table, BLANK).vectors, NEAR)]
-    empty = np.empty(0, np.int64)
-    return np.concatenate([empty, *(p[0] for p in pairs)]), np.concatenate([empty, *(p[1] for p in pairs)])
+    if table not in _FOUND:
+        pairs = [(left, right) for left, right, _ in near_pairs(thumbnails(table, BLANK).vectors, NEAR)]
+        empty = np.empty(0, np.int64)
+        _FOUND[table] = tuple(np.concatenate([empty, *(pair[side] for pair in pairs)]) for side in (0, 1))
+    return _FOUND[table]
 
 
 def _changed(table: Table, splits: NDArray[np.str_], note: str) -> Table:

@@ -88,7 +88,7 @@ def describe(
 
 
 def _data(recipe: Experiment, table: Table) -> dict[str, Any]:
-    mark = protocol.mark(recipe.data.protocol)
+    mark = protocol.mark(recipe.data.protocol, recipe.data.limit)
     return {
         "name": table.info.name,
         "fingerprint": table.fingerprint,

@@ -75,8 +75,8 @@ class Stage(_Part):
     """Linear warm-up from a tenth of the learning rate."""
     early_stop: Positive | None = None
     """End the stage when validation has not improved for this many epochs."""
-    batch_size: Positive = 128
-    """Faces a step, over all processes together."""
+    batch_size: Annotated[int, Field(ge=2)] = 128
+    """Faces a step, over all processes together; batch norm has nothing to normalize over in fewer than two each."""
     momentum: Fraction = 0.9
     """Of ``nesterov``, ``sgd`` and ``rmsprop``."""
     weight_decay: NotNegative = 5e-4
@@ -146,6 +146,8 @@ class Data(_Part):
     folds: Annotated[int, Field(ge=2)] = 10
     fold: Annotated[int, Field(ge=0)] = 0
     """Of ``kfold`` and ``kfold-random``: how many, and which is validation."""
+    limit: Annotated[int, Field(ge=2)] | None = None
+    """At most this many faces of each split, to try a recipe; marked beside every figure. None: all."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Data:

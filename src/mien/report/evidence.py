@@ -130,7 +130,7 @@ def out_of_fold(folders: Sequence[str | Path], table: Table) -> Outside:
 
 def mark(recipe: Experiment) -> str:
     """What has to stand beside figures of a recipe's protocol."""
-    return protocol.mark(recipe.data.protocol)
+    return protocol.mark(recipe.data.protocol, recipe.data.limit)
 
 
 def entry(name: str, table: Table | None, split: str, ledger: Ledger | None = None) -> Entry:

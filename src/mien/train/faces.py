@@ -55,23 +55,13 @@ class Faces:
 
 
 def as_trained(table: Table, recipe: Experiment) -> Table:
-    """A table, as imported, with the splits that a recipe's protocol makes.
+    """A table, as imported, with the splits that a recipe's protocol makes, and no more faces than its limit.
 
     Raises:
         DataError: the table lacks the rows that the protocol is about.
     """
-    return protocol.apply(table, recipe.data.protocol, folds=recipe.data.folds, fold=recipe.data.fold)
-
-
-def labels(table: Table, recipe: Experiment) -> dict[str, tuple[str, ...]]:
-    """Label set to labels of each head.
-
-    Raises:
-        DataError: the table lacks a label set.
-    """
-    for head in recipe.heads:
-        table.truth(head.label_set)
-    return {head.label_set: table.label_sets[head.label_set] for head in recipe.heads}
+    data = recipe.data
+    return protocol.limited(protocol.apply(table, data.protocol, folds=data.folds, fold=data.fold), data.limit)
 
 
 def load(table: Table, split: str, recipe: Experiment, device: torch.device) -> Faces:

@@ -115,12 +115,13 @@ class _Run:
         self.folder, self.fabric, self.report, self.say = folder, fabric, report, say
         self.source, self.device = table, fabric.device
         self.table = faces.as_trained(table, self.recipe)
-        self.labels = faces.labels(table, self.recipe)
+        self.labels = runs.labels(table, self.recipe)
 
     def go(self, resume: bool) -> RunFolder:
         checkpoint = self._open(resume)
         self.train_faces = faces.load(self.table, "train", self.recipe, self.device)
         self.validation_faces = faces.load(self.table, "validation", self.recipe, self.device)
+        self._check_steps()
         self.loss = Loss(self.recipe.heads, self.train_faces.targets)
         self.teachers = Teachers(self.recipe, self.labels, self.fabric) if self.recipe.distillation else None
         self._build(checkpoint)
@@ -150,6 +151,16 @@ class _Run:
         if goes_on and self.folder.last.exists():
             return self.folder.load(self.folder.last, self.device)
         return {}
+
+    def _check_steps(self) -> None:
+        """Refuse steps without two faces for each process, which batch norm needs."""
+        least, faces = 2 * self.fabric.world_size, len(self.train_faces)
+        for number, stage in enumerate(self.recipe.stages):
+            if min(stage.batch_size, faces) < least:
+                raise TrainingError(
+                    f"a step needs {least} faces, two for each process: stages.{number}.batch_size is"
+                    f" {stage.batch_size}, and there are {faces} training faces"
+                )
 
     def _build(self, checkpoint: dict[str, Any]) -> None:
         torch.manual_seed(self.recipe.seed)
