@@ -3,7 +3,7 @@ import pytest
 from scipy.special import log_softmax, softmax
 
 from mien.errors import DataError
-from mien.evaluate.calibration import Calibration, fit
+from mien.evaluate.calibration import Calibration, _fitted, fit
 
 
 def drawn(logits, calibration, seed=1):
@@ -85,3 +85,32 @@ def test_a_calibration_can_be_taken_out_again(power):
         Calibration(0.7).undone(calibration.probabilities(logits)), softmax(logits, axis=1), atol=0.05
     )
     assert np.isfinite(calibration.undone(np.array([[1.0, 0.0, 0.0, 0.0]], np.float32))).all()
+
+
+def _answers(faces: int, seed: int, sharpness: float) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of a network that is right as often as it says at sharpness 1, and true labels."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 1.5, (faces, 7))
+    return sharpness * logits, np.array([rng.choice(7, p=row) for row in softmax(logits, axis=1)])
+
+
+def test_on_few_faces_a_calibration_that_does_not_help_others_is_left_out():
+    left, always, now = 0, 0.0, 0.0
+    unseen, labels = _answers(2_000, 99, 1.0)
+    for seed in range(12):
+        found = fit(*_answers(36, seed, 1.0))
+        left += found.kind == "none"
+        every = _fitted(*_answers(36, seed, 1.0))
+        always, now = (
+            total - np.log(one.probabilities(unseen)[np.arange(2_000), labels]).mean()
+            for total, one in ((always, every), (now, found))
+        )
+    assert left >= 4
+    assert now < always
+
+
+def test_on_few_faces_a_calibration_that_is_needed_is_kept():
+    found = fit(*_answers(100, 1, 4.0))
+    assert found.kind != "none"
+    assert 2 < found.temperature < 8
+    assert fit(*_answers(1_200, 1, 1.0)).kind == "temperature, power and biases"

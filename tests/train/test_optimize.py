@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from mien.recipes.schema import Stage
+from mien.train import optimize
 from mien.train.optimize import is_over, learning_rate, optimizer
 
 
@@ -66,3 +67,18 @@ def test_optimisers_take_different_steps():
             made.step()
         steps.add(round(network.weight[0, 0].item(), 6))
     assert len(steps) == 7
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.998])
+def test_the_moving_average_of_few_steps_is_of_the_last_ones(decay):
+    network = torch.nn.Linear(1, 1, bias=False)
+    average = optimize.moving_average(network, decay)
+    expected = None
+    for n in range(60):
+        with torch.no_grad():
+            network.weight.fill_(n)
+        average.update_parameters(network)
+        share = min(decay, (1 + n) / (10 + n))
+        expected = float(n) if expected is None else share * expected + (1 - share) * n
+    assert average.module.weight.item() == pytest.approx(expected, rel=1e-5)
+    assert average.module.weight.item() > 50  # at a fixed decay of 0.998 it would be below 4

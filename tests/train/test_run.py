@@ -8,6 +8,7 @@ import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -180,6 +181,15 @@ def test_a_label_without_training_faces_is_refused(patterns, tmp_path):
         run.train(spec(), without, tmp_path / "run")
 
 
+def test_few_faces_are_warned_of(patterns, tmp_path):
+    lines = []
+    once = spec(stages=[{"epochs": 1, "learning_rate": 0.1, "batch_size": 70}], heads=[{"label_set": "fer2013"}])
+    run.train(once, patterns, tmp_path / "run", say=lines.append)
+    assert [line.partition(":")[0] for line in lines] == ["warning"] * 2
+    assert "validation, fer2013: fewer than 10 faces are labelled angry (5)" in lines[0]
+    assert "140 training faces are few to train from scratch: mien train fine-tune" in lines[1]
+
+
 def test_a_head_without_validation_labels_is_refused(patterns, tmp_path):
     kept = np.where(patterns.splits == "train", patterns.labels, -1)
     field = patterns.arrow.schema.field("label")
@@ -263,8 +273,10 @@ def test_what_the_network_started_from_is_in_the_run(finished, patterns, tmp_pat
     document = {"network": {"widths": [8, 16], "depths": [1, 1], "weights": {"run": str(finished.path)}}}
     again = run.train(spec(**document), patterns, tmp_path / "run", say=lines.append)
     assert again.read_state()["weights"]["new"] == []
-    assert lines[0].startswith("starts with")
-    assert str(finished.path) in lines[0]
+    assert lines[-1].startswith("starts with")
+    assert str(finished.path) in lines[-1]
+    assert any("labelled contempt (1)" in line for line in lines)
+    assert not any("from scratch" in line for line in lines)
     assert float(history(again)[0]["loss"]) < float(history(finished)[0]["loss"])
     assert finished.read_state()["weights"] is None
 
@@ -323,6 +335,18 @@ def test_a_permuted_label_order_is_another_problem(finished, patterns):
     truth = part.truth["fer2013"]
     assert (guess == truth).float().mean() > 0.8
     assert (guess == (truth + 1) % 7).float().mean() < 0.2
+
+
+def test_pictures_that_would_fill_the_gpu_are_mapped(patterns, tmp_path, monkeypatch):
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
+    needed = 210 * 48 * 48
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=4 * needed - 1)
+    )
+    part = patterns.take(np.arange(210))
+    mapped = faces.pixels(part, spec().data, torch.device("cuda"))  # no GPU is touched
+    assert mapped.device.type == "cpu"
+    assert len(list((tmp_path / "pixels").iterdir())) == 1
 
 
 def test_mapped_pictures_give_the_weights_that_pictures_in_memory_give(finished, patterns, tmp_path, monkeypatch):

@@ -24,6 +24,7 @@ from mien.classical import features as computing
 from mien.classical import pipeline as pipelines
 from mien.classical import to_torch
 from mien.classical.pipeline import Pipeline, answerable
+from mien.data import scarce
 from mien.data.table import Table
 from mien.errors import TrainingError, require
 from mien.evaluate import calibration
@@ -113,6 +114,8 @@ class _Run:
         require("skops.io", "classical")  # rather than after minutes of fitting
         rows = self._open(resume)
         candidates = list(self.recipe.candidates())
+        for line in scarce.warnings(self.table, [self.recipe.label_set]):
+            self.say(f"warning: {line}")
         if len(rows) < len(candidates):
             self.splits = {name: self._load(name) for name in ("train", "validation")}
             self._compute(candidates[len(rows)][1])  # what cannot be had leaves no run behind

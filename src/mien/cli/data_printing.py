@@ -50,6 +50,8 @@ def print_description(found: Description) -> None:
         console.print(grid)
     for note in (*found.notes, *found.remarks):
         console.print(f"note: {note}", soft_wrap=True)
+    for warning in found.warnings:
+        console.print(f"warning: {warning}", soft_wrap=True)
     official = "official splits" if found.official else "not the official splits"
     console.print(f"{found.source.get('file', '')}: {official}, fingerprint {found.fingerprint}", soft_wrap=True)
 

@@ -98,8 +98,10 @@ def evaluate(
         print(json.dumps(document | ({"groups": [asdict(c) for c in compared]} if by else {}), indent=2))
         return
     console = Console()
+    own = split == "validation" and loaded.card.data.get("fingerprint") == source.fingerprint
+    in_sample = " (in sample: the calibration was fitted on these faces)" if own else ""
     for measured in figures:
-        _print(console, measured, split if protocol == "official" else f"{split}, {protocol}", mark)
+        _print(console, measured, split if protocol == "official" else f"{split}, {protocol}", mark, in_sample)
     for comparison in compared:
         grouping.show(console, comparison)
     if applied is not source:
@@ -140,18 +142,26 @@ def _check(protocol: str, split: Split, record: bool) -> None:
         raise DataError("--record writes what the card calls the split's figures: leave --protocol out")
 
 
-def _print(console: Console, figures: Figures, split: str, mark: str) -> None:
+def _print(console: Console, figures: Figures, split: str, mark: str, in_sample: str) -> None:
+    import numpy as np
+
+    from mien.data import scarce
+
     low, high = figures.interval
     console.print(f"\n[bold]{figures.label_set}[/] ({figures.output}), {split}, n = {figures.n}", highlight=False)
     lines = [
         *([mark] if mark else []),
         f"top-1 {_percent(figures.top1)} [95 % interval {_percent(low)}-{_percent(high)}]",
         f"balanced accuracy {_percent(figures.balanced_accuracy)}, macro-F1 {_percent(figures.macro_f1)},"
-        f" expected calibration error {figures.ece:.4f}",
+        f" expected calibration error {figures.ece:.4f}{in_sample}",
         *(f"{name}: top-1 {_percent(top1)}, n = {n}" for name, (n, top1) in figures.also.items()),
     ]
     for line in lines:
         console.print(line, highlight=False)
+    counts = [row.n for row in figures.classes]
+    few = scarce.warning(np.repeat(np.arange(len(counts)), counts), [row.label for row in figures.classes])
+    if few:
+        console.print(f"warning: {few}", highlight=False)
     grid = Grid("label", "n", "precision", "recall")
     for row in figures.classes:
         grid.add_row(row.label, str(row.n), _percent(row.precision), _percent(row.recall))

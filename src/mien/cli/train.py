@@ -123,6 +123,9 @@ def _tell(say: Callable[[str], None], card: Card, mark: str, copied: float) -> N
         low, high = figures["interval95"]
         said = f"{name}: validation top-1 {figures['top1']} % [{low}, {high}], n = {figures['n']}"
         say(said + (f" ({mark.partition(':')[0]})" if mark else ""))
+    for label_set, kind in card.training.get("export", {}).get("fitted", {}).items():
+        if kind != "temperature, power and biases":
+            say(f"{label_set}: few validation faces, so of the calibration was fitted what helped others: {kind}")
     if copied:
         say(f"{copied:.1%} of the validation faces have an identical copy in training")
 

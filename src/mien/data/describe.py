@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from mien.data import scarce
 from mien.data.table import Table
 from mien.data.writer import SPLITS
 
@@ -26,6 +27,7 @@ class Description:
         counts: label set, then split, then label, to the number of rows.
         unlabelled: label set, then split, to the number of rows without such a label.
         remarks: what a reader who compares with the literature has to know.
+        warnings: what is too little to learn from or to measure by.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Description:
     counts: dict[str, dict[str, dict[str, int]]]
     unlabelled: dict[str, dict[str, int]]
     remarks: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """A plain dict, ready for JSON."""
@@ -66,6 +69,7 @@ def describe(table: Table) -> Description:
         counts=counts,
         unlabelled=unlabelled,
         remarks=_remarks(table, counts),
+        warnings=tuple(scarce.warnings(table, table.label_sets, present)),
     )
 
 

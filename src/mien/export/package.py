@@ -255,6 +255,7 @@ def _draft(
         recipe.data.size,
         recipe.data.channels,
     )
+    facts["fitted"] = {o.label_set: calibration.Calibration.of(o).kind for o in outputs.values()}
     training = source.training | {"export": facts}
     place.write_bytes(attach(bare, describe(recipe, table, terms, outputs, training)))
     return Model(place)

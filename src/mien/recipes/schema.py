@@ -138,7 +138,7 @@ class Data(_Part):
     """Give identical training pictures one row with the mean of their labels."""
     storage: Literal["auto", "memory", "mapped"] = "auto"
     """Decoded pictures in memory (on the GPU if there is one), or in a memory-mapped file in the cache folder;
-    ``auto``: mapped above a quarter of the memory."""
+    ``auto``: mapped above a quarter of the device's memory."""
     protocol: Literal["official", "deduplicated", "paper", "kfold", "kfold-random", "oversample-before-split"] = (
         "official"
     )

@@ -99,8 +99,7 @@ def pixels(table: Table, data: Data, device: torch.device | str = "cpu") -> Tens
         DataError: a picture cannot be decoded.
     """
     bytes_needed = len(table) * data.channels * data.size**2
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**34
-    mapped = data.storage == "mapped" or (data.storage == "auto" and bytes_needed > _SHARE * total)
+    mapped = data.storage == "mapped" or (data.storage == "auto" and bytes_needed > _SHARE * _memory(device))
     grey = data.color == "grey"
     pictures = table.pictures(data.size, grey=grey, mapped=cache_folder() / "pixels" if mapped else None)
     with warnings.catch_warnings():
@@ -108,6 +107,14 @@ def pixels(table: Table, data: Data, device: torch.device | str = "cpu") -> Tens
         found = torch.from_numpy(pictures)
     found = found.unsqueeze(1) if grey else found.permute(0, 3, 1, 2)
     return found if mapped else found.contiguous().to(device)
+
+
+def _memory(device: torch.device | str) -> int:
+    """Bytes of memory where decoded pictures would lie: of the host, or of the GPU if that has less."""
+    host = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**34
+    if torch.device(device).type != "cuda":
+        return host  # also of mps, whose memory is the host's
+    return min(host, torch.cuda.get_device_properties(device).total_memory)
 
 
 def _check_labels(table: Table, targets: dict[str, np.ndarray], heads: Sequence[Head]) -> None:

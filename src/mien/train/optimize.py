@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mien.recipes.schema import Stage
 
@@ -59,6 +60,26 @@ def learning_rate(stage: Stage, epochs: float, scores: Sequence[float] = ()) -> 
     share = (epochs - stage.warmup_epochs) / (stage.epochs - stage.warmup_epochs)
     drop = stage.learning_rate - stage.final_learning_rate
     return stage.final_learning_rate + drop * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def moving_average(network: nn.Module, decay: float) -> AveragedModel:
+    """The exponential moving average of a network's weights and running statistics, to be updated after each step.
+
+    The decay rises to what the recipe says: after n updates it is at most (1 + n) / (10 + n), as TensorFlow's and
+    timm's averages do it. Else a training of few steps would end with the average of weights that had learned nothing.
+
+    Args:
+        network: the average starts as.
+        decay: a step, 0-1.
+    """
+    average = AveragedModel(network, use_buffers=True)
+
+    def update(averaged: list[Tensor], current: list[Tensor], updates: Tensor) -> None:
+        n = int(updates)
+        get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))(averaged, current, updates)
+
+    average.multi_avg_fn = update
+    return average
 
 
 def is_over(stage: Stage, scores: Sequence[float]) -> bool:

@@ -19,9 +19,9 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mien import files, runs
+from mien.data import scarce
 from mien.data.table import Table
 from mien.errors import MienError, TrainingError
 from mien.networks import build, unfolding, weights
@@ -122,6 +122,7 @@ class _Run:
         self.train_faces = faces.load(self.table, "train", self.recipe, self.device)
         self.validation_faces = faces.load(self.table, "validation", self.recipe, self.device)
         self._check_steps()
+        self._warn()
         self.loss = Loss(self.recipe.heads, self.train_faces.targets)
         self.teachers = Teachers(self.recipe, self.labels, self.fabric) if self.recipe.distillation else None
         self._build(checkpoint)
@@ -152,6 +153,17 @@ class _Run:
             return self.folder.load(self.folder.last, self.device)
         return {}
 
+    def _warn(self) -> None:
+        """Say what is too little to learn from."""
+        for line in scarce.warnings(self.table, [head.label_set for head in self.recipe.heads]):
+            self.say(f"warning: {line}")
+        few = len(self.train_faces) < scarce.FEW_FOR_SCRATCH and not self.recipe.data.limit
+        if few and self.recipe.network.weights is None:
+            self.say(
+                f"warning: {len(self.train_faces):,} training faces are few to train from scratch: mien train fine-tune"
+                " starts from the shipped default model"
+            )
+
     def _check_steps(self) -> None:
         """Refuse steps without two faces for each process, which batch norm needs."""
         least, faces = 2 * self.fabric.world_size, len(self.train_faces)
@@ -173,11 +185,7 @@ class _Run:
         self.network = self.network.to(self.device, memory_format=self.layout)  # pyright: ignore[reportCallIssue]
         if self.started and self.started.batch_norm_folded:
             unfolding.restore_batch_norm(self.network, self.train_faces.pixels, self.device)
-        self.average = (
-            AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(self.recipe.ema), use_buffers=True)
-            if self.recipe.ema
-            else None
-        )
+        self.average = optimize.moving_average(self.network, self.recipe.ema) if self.recipe.ema else None
         self.rows: list[dict[str, Any]] = []
         self.best = -math.inf
         if checkpoint:
