@@ -59,16 +59,27 @@ def targets(shares: Array, among: Array) -> Array:
 
 
 def applied(kind: str, x: Array, scores: Array, apart: Array) -> Array:
-    """Log-probabilities by parameters: a logarithm of each scale first, then biases or a slope."""
+    """Scores by parameters: a logarithm of each scale first, then biases or a slope."""
     if kind == "temperature":
-        scaled = scores * np.exp(x[0])
-    elif kind == "temperature and biases":
-        scaled = scores * np.exp(x[0]) + x[1:]
-    elif kind == "scales and biases":
-        scaled = scores * np.exp(x[:SEVEN]) + x[SEVEN:]
-    else:
-        scaled = scores * np.exp(x[0] + x[1] * apart)[:, None]
-    return log_softmax(scaled, axis=1)
+        return scores * np.exp(x[0])
+    if kind == "temperature and biases":
+        return scores * np.exp(x[0]) + x[1:]
+    if kind == "scales and biases":
+        return scores * np.exp(x[:SEVEN]) + x[SEVEN:]
+    return scores * np.exp(x[0] + x[1] * apart)[:, None]
+
+
+def slopes(kind: str, x: Array, scores: Array, apart: Array, error: Array) -> Array:
+    """What a small change of each parameter does, by what one of each score does."""
+    along = error * scores
+    if kind == "temperature":
+        return np.array([along.sum() * np.exp(x[0])])
+    if kind == "temperature and biases":
+        return np.concatenate([[along.sum() * np.exp(x[0])], error.sum(axis=0)])
+    if kind == "scales and biases":
+        return np.concatenate([along.sum(axis=0) * np.exp(x[:SEVEN]), error.sum(axis=0)])
+    each = along.sum(axis=1) * np.exp(x[0] + x[1] * apart)
+    return np.array([each.sum(), (each * apart).sum()])
 
 
 def count(kind: str) -> int:
@@ -77,14 +88,17 @@ def count(kind: str) -> int:
 
 
 def fit(kind: str, scores: Array, apart: Array, target: Array, five: Array) -> Array:
-    """Parameters that make weighted targets most likely; rows of ``five`` answer among those labels alone."""
+    """Parameters that make weighted targets most likely; a row answers among the labels that are 1 in ``five``."""
+    shrunk = 1 / (DEVIATION**2 * len(scores))
+    closed = np.where(five > 0, 0, -np.inf)
 
-    def loss(x: Array) -> float:
-        said = applied(kind, x, scores, apart)
-        said = said - np.log((np.exp(said) * five).sum(axis=1, keepdims=True))
-        return float(-(target * said).sum() + (x**2).sum() / (2 * DEVIATION**2) / 3000)
+    def loss(x: Array) -> tuple[float, Array]:
+        said = log_softmax(applied(kind, x, scores, apart) + closed, axis=1)
+        error = np.exp(said) * target.sum(axis=1, keepdims=True) - target
+        value = -(target * np.where(five > 0, said, 0)).sum() + shrunk * (x**2).sum() / 2
+        return float(value), slopes(kind, x, scores, apart, error) + shrunk * x
 
-    return minimize(loss, np.zeros(count(kind)), method="L-BFGS-B").x
+    return minimize(loss, np.zeros(count(kind)), jac=True, method="L-BFGS-B").x
 
 
 def held_out(kind: str, share: float, heads: Heads, faces: Faces) -> tuple[Array, Array]:
@@ -101,9 +115,9 @@ def held_out(kind: str, share: float, heads: Heads, faces: Faces) -> tuple[Array
         x = fit(
             kind, np.vstack([here[k], away[m]]), np.concatenate([apart[0][k], apart[1][m]]), np.vstack(wanted), five
         )
-        found[0][~k] = applied(kind, x, here[~k], apart[0][~k])
-        found[1][~m] = applied(kind, x, away[~m], apart[1][~m])
-    return np.exp(found[0]), np.exp(found[1])
+        found[0][~k] = softmax(applied(kind, x, here[~k], apart[0][~k]), axis=1)
+        found[1][~m] = softmax(applied(kind, x, away[~m], apart[1][~m]), axis=1)
+    return found
 
 
 def errors(here: Array, away: Array, faces: Faces) -> tuple[float, float]:

@@ -80,6 +80,18 @@ def test_a_temperature_is_found_from_votes_and_from_labels_among_some(scripts):
     assert np.exp(found) == pytest.approx(2, rel=0.01)
 
 
+@pytest.mark.parametrize("kind", range(4))
+def test_slopes_are_those_of_small_steps(scripts, kind):
+    recalibration, rng = scripts["recalibration"], np.random.default_rng(kind)
+    name = recalibration.KINDS[kind]
+    scores, error, apart = rng.normal(size=(20, 7)), rng.normal(size=(20, 7)), rng.random(20)
+    at = rng.normal(0, 0.3, recalibration.count(name))
+    steps = 1e-6 * np.eye(len(at))
+    moved = [(error * recalibration.applied(name, at + step, scores, apart)).sum() for step in (*steps, *-steps)]
+    expected = (np.array(moved[: len(at)]) - moved[len(at) :]) / 2e-6
+    assert recalibration.slopes(name, at, scores, apart, error) == pytest.approx(expected, abs=1e-6)
+
+
 def test_intervals_of_a_share_hold_it_and_shrink_with_clusters(scripts):
     limits = scripts["limits"]
     hits = np.arange(400) % 4 > 0
