@@ -125,7 +125,8 @@ def turned(truth: Labels, guess: Labels, persons: Labels, yaw: Array) -> dict[st
     told: dict[str, Any] = {"no_mesh": int(np.isnan(yaw).sum())}
     parts = [(np.abs(yaw) >= low) & (np.abs(yaw) < high) for low, high in TURNS]
     for (low, high), part in zip(TURNS, parts, strict=True):
-        told[f"{low}-{high}"] = line = {"n": int(part.sum())}
+        line: dict[str, Any] = {"n": int(part.sum())}
+        told[f"{low}-{high}"] = line
         for name, among in (("top1", truth >= 0), ("happy", truth == 3), ("neutral", truth == 6)):
             own = part & among
             line[name] = resampled(persons, lambda w, own=own: share(hits[own], w[own])) if own.any() else None

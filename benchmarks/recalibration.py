@@ -84,7 +84,7 @@ def slopes(kind: str, x: Array, scores: Array, apart: Array, error: Array) -> Ar
 
 def count(kind: str) -> int:
     """Parameters of a kind."""
-    return dict(zip(KINDS, (1, 1 + SEVEN, 2 * SEVEN, 2), strict=True))[kind]
+    return (1, 1 + SEVEN, 2 * SEVEN, 2)[KINDS.index(kind)]
 
 
 def fit(kind: str, scores: Array, apart: Array, target: Array, five: Array) -> Array:
