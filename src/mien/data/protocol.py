@@ -166,7 +166,8 @@ def _near(table: Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     if table not in _FOUND:
         pairs = [(left, right) for left, right, _ in near_pairs(thumbnails(table, BLANK).vectors, NEAR)]
         empty = np.empty(0, np.int64)
-        _FOUND[table] = tuple(np.concatenate([empty, *(pair[side] for pair in pairs)]) for side in (0, 1))
+        left, right = (np.concatenate([empty, *(pair[side] for pair in pairs)]) for side in (0, 1))
+        _FOUND[table] = left, right
     return _FOUND[table]
 
 
