@@ -53,9 +53,9 @@ class Source:
         }
         return {"mien": self.card.to_json(), "mien_source": json.dumps(origin)}
 
-    def sidecar(self, converter: str) -> str:
-        """The same as one JSON file, for formats that have no room for it."""
-        return json.dumps({key: json.loads(text) for key, text in self.carried(converter).items()}, indent=1) + "\n"
+    def sidecar(self, converter: str, **more: object) -> str:
+        """The same as one JSON file, for formats that have no room for it, and what else a caller must know."""
+        return json.dumps({key: json.loads(text) for key, text in self.carried(converter).items()} | more) + "\n"
 
 
 class Format(Protocol):

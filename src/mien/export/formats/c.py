@@ -28,7 +28,7 @@ class CSource:
     """A folder of C: ``mien.h`` and ``mien.c`` to build in, ``example.c`` that reads faces, the card beside them."""
 
     name, title, suffix, extra = "c", "C source", "-c", "c"
-    folder, faces = True, None
+    folder, faces = True, 500
 
     def convert(self, source: Source, place: Path) -> None:
         """Write the folder."""
@@ -72,7 +72,7 @@ def compile_with(compiler: Sequence[str], place: Path, program: str = "example")
 
 
 class Compiled:
-    """The compiled example as a scorer.
+    """The compiled example as a scorer: a process for each call.
 
     Args:
         program: the file.
@@ -80,12 +80,15 @@ class Compiled:
         emulator: command before it, for another processor's.
     """
 
+    starts = True
+
     def __init__(self, program: Path, card: Card, emulator: Sequence[str] = ()) -> None:
+        self.size = program.stat().st_size  # bytes; the source is text
         self.card, self._command = card, [*emulator, str(program.resolve())]
 
     def score(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Probabilities, as :meth:`mien.models.Model.score`, for crops of the card's size."""
-        done = subprocess.run(self._command, input=np.ascontiguousarray(crops).tobytes(), capture_output=True)
+        done = subprocess.run(self._command, input=np.ascontiguousarray(crops).tobytes(), capture_output=True, check=False)
         columns = sum(len(output.labels) for output in self.card.outputs.values())
         rows = np.array(done.stdout.split(), np.float32)
         if done.returncode or rows.size != len(crops) * columns:

@@ -109,6 +109,9 @@ def lower(source: Source) -> Network:
     return _Reader(source).read()
 
 
+_Step = tuple[str, dict[str, Any], tuple[int, int, int]]  # kind, what a layer is made with, shape of its result
+
+
 class _Reader:
     """Walks a graph once, in its order."""
 
@@ -127,38 +130,36 @@ class _Reader:
         self.known: dict[str, int] = {}  # name of a value in the graph to its tensor
         self.layers: list[Layer] = []
         self.heads: list[Head] = []
+        self.waiting: dict[str, _Step] = {}  # what a layer gives, before it is rounded
+        self.passed: set[str] = set()
 
     def read(self) -> Network:
         first = next(node for node in self.nodes if node.op_type == "QuantizeLinear")
         mix, offset, passed = self._pixels(first.input[0])
         self._quantised(first, (self.card.height, self.card.width, len(mix)))
-        waiting: dict[str, Any] = {}  # what a layer gives, before it is rounded
-        ends = {f"logits_{output.label_set}" for output in self.card.heads.values()}
+        self.passed = passed | {first.output[0]}
+        wanted = {f"logits_{output.label_set}" for output in self.card.heads.values()}
         for node in self.nodes:
-            if node is first or node.output[0] in passed or (ends and ends <= {f"logits_{h.label_set}" for h in self.heads}):
-                continue
-            if node.op_type == "DequantizeLinear":
-                if node.input[0] in self.known:
-                    self.known[node.output[0]] = self.known[node.input[0]]
-            elif node.op_type == "QuantizeLinear":
-                if node.input[0] not in waiting:
-                    raise self._unknown(node)
-                kind, made, shape = waiting.pop(node.input[0])
-                number = self._quantised(node, shape)
-                self.layers.append(Layer(kind=kind, output=number, **made))
-            elif node.op_type == "Conv":
-                waiting[node.output[0]] = ("conv", *self._convolution(node))
-            elif node.op_type == "Add":
-                waiting[node.output[0]] = ("add", *self._addition(node))
-            elif node.op_type == "ReduceMean":
-                waiting[node.output[0]] = ("mean", *self._mean(node))
-            elif node.op_type == "Gemm" and node.output[0] in ends:
-                self.heads.append(self._head(node))
-            else:
-                raise self._unknown(node)
-        if {f"logits_{head.label_set}" for head in self.heads} != ends or not ends:
-            raise ExportError("the graph's heads are not those that its card names")
-        return Network(mix, offset, tuple(self.tensors), tuple(self.layers), tuple(self.heads))
+            if node.output[0] not in self.passed:
+                self._take(node, wanted)
+            if len(self.heads) == len(wanted):
+                return Network(mix, offset, tuple(self.tensors), tuple(self.layers), tuple(self.heads))
+        raise ExportError("the graph's heads are not those that its card names")
+
+    def _take(self, node: Any, wanted: set[str]) -> None:
+        """One node: a layer waits until its result is rounded."""
+        kinds = {"Conv": self._convolution, "Add": self._addition, "ReduceMean": self._mean}
+        if node.op_type in kinds:
+            self.waiting[node.output[0]] = kinds[node.op_type](node)
+        elif node.op_type == "QuantizeLinear" and node.input[0] in self.waiting:
+            kind, made, shape = self.waiting.pop(node.input[0])
+            self.layers.append(Layer(kind=kind, output=self._quantised(node, shape), **made))
+        elif node.op_type == "DequantizeLinear" and node.input[0] in self.known:
+            self.known[node.output[0]] = self.known[node.input[0]]
+        elif node.op_type == "Gemm" and node.output[0] in wanted:
+            self.heads.append(self._head(node))
+        elif node.op_type != "DequantizeLinear" or node.input[0] not in self.constants:
+            raise self._unknown(node)
 
     def _pixels(self, name: str) -> tuple[NDArray[np.float32], NDArray[np.float32], set[str]]:
         """What stands before the first rounding, as one matrix and offset; and the values on the way."""
@@ -203,7 +204,7 @@ class _Reader:
             raise ExportError(f"{name} is not symmetric around zero")
         return numbers, np.broadcast_to(scale, len(numbers)).astype(np.float32)
 
-    def _convolution(self, node: Any) -> tuple[dict[str, Any], tuple[int, int, int]]:
+    def _convolution(self, node: Any) -> _Step:
         said = {one.name: require("onnx.helper", "ort").get_attribute_value(one) for one in node.attribute}
         strides, pads = said.get("strides", [1, 1]), tuple(said.get("pads", [0] * 4))
         plain = said.get("group", 1) == 1 and set(said.get("dilations", [1])) == {1} and len(set(strides)) == 1
@@ -211,7 +212,9 @@ class _Reader:
             raise self._unknown(node)
         number = self.known[node.input[0]]
         weights, scales = self._constant(node.input[1])
-        bias = self._constant(node.input[2])[0] if len(node.input) > 2 else np.zeros(len(weights))
+        bias, unit = self._constant(node.input[2]) if len(node.input) > 2 else (np.zeros(len(weights)), None)
+        if unit is not None and not np.allclose(unit, self.tensors[number].scale * scales, rtol=1e-4):
+            raise ExportError(f"the bias of {node.output[0]} is counted in other units than its sums")
         height, width, _ = self.tensors[number].shape
         (top, left, bottom, right), stride = pads, strides[0]
         shape = (
@@ -227,20 +230,20 @@ class _Reader:
             "stride": stride,
             "pads": pads,
         }
-        return made, shape
+        return "conv", made, shape
 
-    def _addition(self, node: Any) -> tuple[dict[str, Any], tuple[int, int, int]]:
+    def _addition(self, node: Any) -> _Step:
         numbers = tuple(self.known.get(name, -1) for name in node.input)
         if -1 in numbers:
             raise self._unknown(node)
-        return {"inputs": numbers}, self.tensors[numbers[0]].shape
+        return "add", {"inputs": numbers}, self.tensors[numbers[0]].shape
 
-    def _mean(self, node: Any) -> tuple[dict[str, Any], tuple[int, int, int]]:
+    def _mean(self, node: Any) -> _Step:
         axes = self.constants.get(node.input[1]) if len(node.input) > 1 else None
         if axes is None or sorted(axis % 4 for axis in axes.tolist()) != [2, 3] or node.input[0] not in self.known:
             raise self._unknown(node)
         number = self.known[node.input[0]]
-        return {"inputs": (number,)}, (1, 1, self.tensors[number].shape[2])
+        return "mean", {"inputs": (number,)}, (1, 1, self.tensors[number].shape[2])
 
     def _head(self, node: Any) -> Head:
         if self.known.get(node.input[0]) != len(self.tensors) - 1:
