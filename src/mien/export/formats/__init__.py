@@ -1,4 +1,4 @@
-"""A model file in the formats of other runtimes: one file a format, the gate that each passes, and the table of them."""
+"""A model file in the formats of other runtimes: a file for each, the gate that each passes, and their table."""
 
 from __future__ import annotations
 

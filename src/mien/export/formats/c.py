@@ -28,7 +28,8 @@ class CSource:
     """A folder of C: ``mien.h`` and ``mien.c`` to build in, ``example.c`` that reads faces, the card beside them."""
 
     name, title, suffix, extra = "c", "C source", "-c", "c"
-    folder, faces = True, 500
+    folder = True
+    faces: int | None = 500
 
     def convert(self, source: Source, place: Path) -> None:
         """Write the folder."""
@@ -88,7 +89,9 @@ class Compiled:
 
     def score(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Probabilities, as :meth:`mien.models.Model.score`, for crops of the card's size."""
-        done = subprocess.run(self._command, input=np.ascontiguousarray(crops).tobytes(), capture_output=True, check=False)
+        done = subprocess.run(
+            self._command, input=np.ascontiguousarray(crops).tobytes(), capture_output=True, check=False
+        )
         columns = sum(len(output.labels) for output in self.card.outputs.values())
         rows = np.array(done.stdout.split(), np.float32)
         if done.returncode or rows.size != len(crops) * columns:
@@ -106,7 +109,7 @@ def plan(network: Network) -> tuple[list[int], int]:
     """
     last = {0: 0}
     for step, layer in enumerate(network.layers):
-        last |= {number: step for number in layer.inputs} | {layer.output: step}
+        last |= dict.fromkeys(layer.inputs, step) | {layer.output: step}
     last[network.layers[-1].output] = len(network.layers)
     places: dict[int, int] = {0: 0}
     for step, layer in enumerate(network.layers):
@@ -173,7 +176,9 @@ def _program(card: Card, network: Network) -> str:
     lines.append("void mien_predict(const uint8_t rgb[MIEN_FACE_BYTES], float answers[MIEN_ANSWERS])\n{")
     for number, tensor in enumerate(network.tensors):
         numbers = (*tensor.shape, tensor.zero, _float(tensor.scale))
-        lines.append(f"    const mien_tensor t{number} = {{memory + {places[number]}, {', '.join(map(str, numbers))}}};")
+        lines.append(
+            f"    const mien_tensor t{number} = {{memory + {places[number]}, {', '.join(map(str, numbers))}}};"
+        )
     lines.append("    mien_read(rgb, mix, offset, &t0);")
     lines += [_call(number, layer) for number, layer in enumerate(network.layers)]
     return "\n".join([*lines, *_tail(card, network), "}", ""])

@@ -23,7 +23,8 @@ class CoreML:
     """An ``.mlpackage``: ``faces`` float32 (1, H, W, 3) in 0-255 in, the card's outputs out; weights in 8 bit."""
 
     name, title, suffix, extra = "coreml", "Core ML", ".mlpackage", "coreml"
-    folder, faces = True, 200
+    folder = True
+    faces: int | None = 200
 
     def convert(self, source: Source, place: Path) -> None:
         """Write the package; the card lies in its user-defined metadata."""

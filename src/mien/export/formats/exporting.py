@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien import files
+from mien.data import protocol
 from mien.data.table import Table
 from mien.errors import ExportError, MissingExtraError, WriteError
 from mien.evaluate.predictions import Scorer
@@ -49,6 +50,19 @@ class Row:
     reference: float | None = None
     reason: str = ""
     path: Path | None = None
+
+
+def dealt(file: Path, table: Table) -> Table:
+    """The table that a model file was trained on, with the protocol of its recipe applied.
+
+    Raises:
+        ExportError: it was trained on another.
+    """
+    card = Source(file).card
+    if card.data.get("fingerprint") != table.fingerprint:
+        raise ExportError(f"{file} was trained on other data than this table: leave --data out, or name that table")
+    folds = {key: number for key, number in card.recipe.get("data", {}).items() if key in {"folds", "fold"}}
+    return protocol.apply(table, str(card.data.get("protocol", "official")), **folds)
 
 
 def export(file: Path, form: Format, out: Path, table: Table | None = None, *, overwrite: bool = False) -> Row:

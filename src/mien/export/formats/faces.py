@@ -29,15 +29,15 @@ def made_faces(card: Card, count: int = COUNT) -> NDArray[np.uint8]:
 def _changed(golden: NDArray[np.uint8], height: int, width: int, chance: np.random.Generator) -> NDArray[np.uint8]:
     face = golden[:, ::-1] if chance.random() < 0.5 else golden
     middle = (width / 2, height / 2)
-    turn = cv2.getRotationMatrix2D(middle, chance.uniform(-12, 12), chance.uniform(0.85, 1.3))
-    turn[:, 2] += chance.uniform(-0.12, 0.12, 2) * (width, height)
-    turn[0, :2] *= chance.uniform(0.8, 1.2)
+    turn = cv2.getRotationMatrix2D(middle, chance.uniform(-10, 10), chance.uniform(0.9, 1.25))
+    turn[:, 2] += chance.uniform(-0.06, 0.06, 2) * (width, height)
+    turn[0, :2] *= chance.uniform(0.9, 1.1)
     face = cv2.warpAffine(np.ascontiguousarray(face), turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
     part = face.astype(np.float32) / 255
-    part = part ** chance.uniform(0.6, 1.7) * chance.uniform(0.5, 1.2) + chance.uniform(-0.1, 0.2)
+    part = part ** chance.uniform(0.7, 1.5) * chance.uniform(0.6, 1.1) + chance.uniform(-0.05, 0.15)
     part = cv2.GaussianBlur(part, (0, 0), chance.uniform(0.1, 1.2))
-    if chance.random() < 0.3:
+    if chance.random() < 0.15:
         top, left = chance.integers(0, height * 2 // 3), chance.integers(0, width * 2 // 3)
         part[top : top + height // 4, left : left + width // 3] = chance.random()
-    part = part + chance.normal(0, chance.uniform(0, 0.06), part.shape)
+    part = part + chance.normal(0, chance.uniform(0, 0.04), part.shape)
     return (part.clip(0, 1) * 255).round().astype(np.uint8)

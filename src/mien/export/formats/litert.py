@@ -20,7 +20,8 @@ class LiteRT:
     """A ``.tflite`` file: faces uint8 (1, H, W, 3) in, the card's outputs out."""
 
     name, title, suffix, extra = "litert", "LiteRT (TFLite)", ".tflite", "litert"
-    folder, faces = False, None
+    folder = False
+    faces: int | None = None
 
     def convert(self, source: Source, place: Path) -> None:
         """Write the file; the card is one of its metadata."""

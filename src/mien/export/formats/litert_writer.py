@@ -168,9 +168,7 @@ class _Writer:
         kind = {"float32": "FLOAT32", "int32": "INT32", "int8": "INT8"}[numbers.dtype.name]
         return self._tensor(kind, numbers.shape, "", len(self.buffers) - 1, quantities)
 
-    def _tensor(
-        self, kind: str, shape: Sequence[int], name: str = "", buffer: int = 0, quantities: Any = None
-    ) -> int:
+    def _tensor(self, kind: str, shape: Sequence[int], name: str = "", buffer: int = 0, quantities: Any = None) -> int:
         number = len(self.tensors)
         kind = getattr(self.schema.TensorType, kind)
         made = self.schema.TensorT(list(shape), kind, buffer, name or f"t{number}", quantities, hasRank=True)

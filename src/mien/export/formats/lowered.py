@@ -119,9 +119,7 @@ class _Reader:
         helper = require("onnx.numpy_helper", "ort")
         model = source.graph()
         self.nodes = list(model.graph.node)
-        self.constants: Mapping[str, NDArray[Any]] = {
-            one.name: helper.to_array(one) for one in model.graph.initializer
-        }
+        self.constants: Mapping[str, NDArray[Any]] = {one.name: helper.to_array(one) for one in model.graph.initializer}
         self.card = source.card
         self.makers = {name: node for node in self.nodes for name in node.output}
         if not any(node.op_type == "QuantizeLinear" for node in self.nodes):

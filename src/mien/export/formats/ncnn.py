@@ -29,7 +29,8 @@ class Ncnn:
     """
 
     name, title, suffix, extra = "ncnn", "ncnn", "-ncnn", "ncnn"
-    folder, faces = True, 500
+    folder = True
+    faces: int | None = 500
 
     def convert(self, source: Source, place: Path) -> None:
         """Write the folder with pnnx."""

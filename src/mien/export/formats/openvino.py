@@ -14,7 +14,8 @@ class OpenVINO:
     """A folder with ``model.xml`` and ``model.bin``, 8-bit weights kept as they are."""
 
     name, title, suffix, extra = "openvino", "OpenVINO IR", "-openvino", "openvino"
-    folder, faces = True, None
+    folder = True
+    faces: int | None = None
 
     def convert(self, source: Source, place: Path) -> None:
         """Write both files; the card lies in the runtime information of the .xml."""

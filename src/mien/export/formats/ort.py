@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mien.export.formats.base import OneByOne, Source
 from mien.models import Card
@@ -13,7 +17,8 @@ class Ort:
     """``.ort``: the same runtime, the same answers."""
 
     name, title, suffix, extra = "ort", "ONNX Runtime, .ort", ".ort", "ort"
-    folder, faces = False, None
+    folder = False
+    faces: int | None = None
 
     def convert(self, source: Source, place: Path) -> None:
         """Write the file. Left out is the one optimisation that ties a graph to x86: blocked channels (NCHWc)."""
@@ -44,7 +49,7 @@ class _Session(OneByOne):
         self.session = onnxruntime.InferenceSession(str(place), _options(), providers=["CPUExecutionProvider"])
         super().__init__(card, [output.name for output in self.session.get_outputs()])
 
-    def ask(self, face):
+    def ask(self, face: NDArray[np.uint8]) -> Any:
         return self.session.run(None, {"faces": face})
 
 

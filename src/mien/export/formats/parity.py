@@ -74,7 +74,9 @@ class Parity:
                     f" asked are {100 * AGREEMENT:.0f} %"
                 )
             if not one.percentile <= PERCENTILE:
-                found.append(f"{one.output} differs by {one.percentile:.3f} (99th percentile), allowed are {PERCENTILE}")
+                found.append(
+                    f"{one.output} differs by {one.percentile:.3f} (99th percentile), allowed are {PERCENTILE}"
+                )
             if one.change is not None and -one.change > ACCURACY_LOSS:
                 found.append(
                     f"{one.output} loses {-one.change:.2f} points on {one.labelled} faces, allowed are {ACCURACY_LOSS}"

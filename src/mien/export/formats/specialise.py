@@ -97,7 +97,7 @@ def tidied(onnx: Any, model: Any) -> Any:
     return model
 
 
-def _dequantise(numbers: Any, scale: Any, zero: Any = np.int32(0)) -> Any:
+def _dequantise(numbers: Any, scale: Any, zero: Any = 0) -> Any:
     shape = [-1] + [1] * (numbers.ndim - 1) if scale.ndim else []
     scale, zero = scale.reshape(shape), np.asarray(zero, np.float32).reshape(shape if np.ndim(zero) else [])
     return ((numbers.astype(np.float32) - zero) * scale).astype(np.float32)
