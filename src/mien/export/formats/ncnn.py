@@ -30,7 +30,7 @@ class Ncnn:
 
     name, title, suffix, extra = "ncnn", "ncnn", "-ncnn", "ncnn"
     folder = True
-    faces: int | None = 500
+    faces: int | None = None
 
     def convert(self, source: Source, place: Path) -> None:
         """Write the folder with pnnx."""
