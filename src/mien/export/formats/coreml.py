@@ -24,7 +24,7 @@ class CoreML:
 
     name, title, suffix, extra = "coreml", "Core ML", ".mlpackage", "coreml"
     folder = True
-    faces: int | None = 200
+    faces: int | None = None
 
     def convert(self, source: Source, place: Path) -> None:
         """Write the package; the card lies in its user-defined metadata."""
