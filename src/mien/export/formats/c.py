@@ -29,7 +29,7 @@ class CSource:
 
     name, title, suffix, extra = "c", "C source", "-c", "c"
     folder = True
-    faces: int | None = 300
+    faces: int | None = 500
 
     def convert(self, source: Source, place: Path) -> None:
         """Write the folder."""
