@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,11 +14,7 @@ from mien.errors import MissingExtraError
 from mien.export.formats import FORMATS, c
 from mien.export.formats.base import Source
 from mien.export.formats.faces import made_faces
-from mien.export.formats.litert_writer import write
-from mien.export.formats.lowered import lower
 from mien.export.formats.parity import judge
-from mien.export.formats.specialise import dequantised, fixed
-from mien.runtime import onnxruntime
 
 pytestmark = pytest.mark.slow
 
@@ -53,39 +48,6 @@ def test_shipped_models_pass_the_gate_on_real_faces(name, shipped, real, tmp_pat
     if name in ("ort", "litert", "c"):
         bound = {"ort": 1e-6, "litert": 0.02, "c": 0.02}[name]
         assert max(one.largest for one in found.outputs) <= bound
-
-
-def test_ranges_measured_on_training_faces_are_refused(real, tmp_path):
-    """Min-max, as converters to LiteRT calibrate: single faces stretch the ranges of all."""
-    pytest.importorskip("ai_edge_litert")
-    source = Source(models.find("fast"))
-    network = lower(source)
-    graph = dequantised(fixed(source.graph(), source.card))
-    graph.graph.output.extend(type(graph.graph.output[0])(name=name) for name in _rounded(source))
-    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
-    train = real.split("train")
-    faces = train.take(np.linspace(0, len(train) - 1, 128).astype(int)).pictures(48)
-    seen = [session.run(_rounded(source), {"faces": faces[i : i + 1]}) for i in range(len(faces))]
-    bounds = [(min(row.min() for row in rows), max(row.max() for row in rows)) for rows in zip(*seen, strict=True)]
-    tensors, layers = [], []
-    for tensor, (low, high) in zip(network.tensors, bounds, strict=True):
-        low = 0.0 if tensor.zero == 0 else min(float(low), 0.0)
-        scale = (float(high) - low) / 255
-        tensors.append(replace(tensor, scale=scale, zero=round(-low / scale)))
-    for layer in network.layers:
-        ratio = network.tensors[layer.inputs[0]].scale / tensors[layer.inputs[0]].scale
-        bias = np.round(layer.bias * ratio).astype(np.int32)
-        layers.append(replace(layer, bias=bias) if layer.kind == "conv" else layer)
-    place = tmp_path / "minmax.tflite"
-    place.write_bytes(write(replace(network, tensors=tuple(tensors), layers=tuple(layers)), source.card, {}))
-    scorer = FORMATS["litert"].open(place, source.card)
-    assert scorer is not None
-    assert judge(models.load("fast", threads=1), scorer, real, 1000).faults()
-
-
-def _rounded(source: Source) -> list[str]:
-    """Names of what the graph rounds, in order."""
-    return [node.input[0] for node in source.graph().graph.node if node.op_type == "QuantizeLinear"]
 
 
 @pytest.mark.skipif(not shutil.which(_CROSS), reason=f"{_CROSS} is not installed: make tools")
