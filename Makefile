@@ -7,7 +7,7 @@ SAMPLE := docs/astronaut.jpg
 # Tests run in two processes: one thread each, or torch's threads fight over the cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test check tools format fuzz results dist clean
+.PHONY: demo test check tools format formats fuzz results dist clean
 
 # What the base install can do: no torch, no data, no network after the install.
 demo: $(VENV)/base
@@ -29,12 +29,17 @@ check: $(VENV)/dev
 fuzz: $(VENV)/dev
 	$(BIN)/python tests/fuzz/fuzz.py --cases 20000
 
-# What some tests of the service drive: a browser, a reverse proxy, ffmpeg, and a checker of accessibility. As root on
+# What some tests drive: a browser, a reverse proxy, ffmpeg, a checker of accessibility, C for another processor. As root on
 # Debian and the like; elsewhere install the same by hand. What cannot be installed is no error: its tests say so.
 tools:
 	-if command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ]; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium ffmpeg nginx; fi
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium ffmpeg nginx \
+		gcc gcc-aarch64-linux-gnu libc6-dev libc6-dev-arm64-cross qemu-user-static valgrind; fi
 	-if command -v npm > /dev/null; then npm install --silent --no-save --prefix .tools axe-core@4.14.1; fi
+
+# Converters and runtimes of mien export --format; tests of formats skip without.
+formats: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[formats]'
 
 format: $(VENV)/dev
 	$(BIN)/ruff format .

@@ -1,4 +1,4 @@
-"""``mien export``: a finished run into one model file."""
+"""``mien export``: a finished run into one model file, or a model file into another format."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from mien.cli import export_formats
+from mien.cli.export_formats import FormatName
 from mien.cli.options import Overwrite, check_free
 from mien.errors import ExportError, require
 from mien.files import keep_inputs
@@ -33,13 +35,22 @@ class Precision(StrEnum):
 def export(
     run: Annotated[
         Path,
-        typer.Argument(help="The run folder of a finished training, or a model with both FER heads to renew."),
+        typer.Argument(help="The run folder of a finished training, or a model: a file, or an installed one's name."),
     ],
-    data: Annotated[Path, typer.Option("--data", help="The table that it was trained on.")],
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="The table that it was trained on; a model goes into other formats without, too."),
+    ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The model file. [default: model.onnx in the run folder]"),
+        typer.Option("--output", "-o", help="The file. [default: model.onnx in the run folder, or named by format]"),
     ] = None,
+    form: Annotated[FormatName, typer.Option("--format", help="For which runtime; see docs/devices.md.")] = (
+        FormatName.onnx
+    ),
+    every: Annotated[
+        bool, typer.Option("--all", help="Every format, into a folder, and a table of what came of each.")
+    ] = False,
     views: Annotated[
         Look, typer.Option("--views", help="Answer the mean over the face and its mirror image, or over ten windows.")
     ] = Look.none,
@@ -73,15 +84,30 @@ def export(
     A model file or an installed model is renewed: its heads stay, the answer fused from both is fitted again.
 
     mien export default --data fer2013.parquet -o default.onnx
+
+    Other formats are written only if they answer as the model file does.
+
+    mien export fast --format litert --data fer2013.parquet -o fast.tflite
     """
+    if crop is not None and views != Look.ten_crop:
+        raise ExportError("--crop is the size of the windows of --views ten-crop: leave it out, or add that")
+    if (every or form != FormatName.onnx) and not run.is_dir():
+        require("onnx", "formats" if every else form.value)
+        export_formats.write(run, data, out, None if every else form, None, overwrite=overwrite)
+        return
     require("torch", "train")
     from mien import models
     from mien.data import table
     from mien.export import package
     from mien.runs import RunFolder
 
-    if crop is not None and views != Look.ten_crop:
-        raise ExportError("--crop is the size of the windows of --views ten-crop: leave it out, or add that")
+    terms = package.Terms(name, version, licence, data_terms)
+    options = package.Options(views.value, crop, precision.value, calibration_faces, reduce_range)
+    if every or form != FormatName.onnx:
+        export_formats.write(run, data, out, None if every else form, (terms, options), overwrite=overwrite)
+        return
+    if data is None:
+        raise ExportError(f"{run} needs --data FILE, the table that it was trained on")
     if not run.is_dir() and (run.suffix == ".onnx" or str(run) in models.installed()):
         if out is None:
             raise ExportError(f"{run} is renewed into another file: add -o FILE")
@@ -92,8 +118,6 @@ def export(
     if out is None:
         check_free(folder.model, overwrite=overwrite, option="-o")
     keep_inputs([data, folder.recipe, folder.run, folder.history, folder.last, folder.best, folder.pipeline], out)
-    terms = package.Terms(name, version, licence, data_terms)
-    options = package.Options(views.value, crop, precision.value, calibration_faces, reduce_range)
     model = package.package(folder, table.read(data), out or folder.model, terms, options)
     for line in _told(model.card.training["export"]):
         print(line, file=sys.stderr)
