@@ -132,7 +132,7 @@ def predict(
     from mien.outputs.tables import File
     from mien.outputs.timeline import SUFFIXES, Timeline
     from mien.recognizer import Following, Recognizer
-    from mien.sources.sources import Reading, is_live, shots
+    from mien.sources.sources import Reading, is_live, unread
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be valid text
@@ -168,7 +168,13 @@ def predict(
             made = recognizer.made() | options
             table = closing.enter_context(File(output, labels, resume=resume, made=made, kept=total.add_rows))
         reading = replace(reading, skip=table.done if table else frozenset[str]())
-        for shot, frame in recognizer.read(shots(sources, reading), Following(track=track, smooth=smooth)):
+        found = recognizer.read(
+            unread(sources, reading),
+            Following(track=track, smooth=smooth),
+            ahead=True,
+            pixels=copies is not None or gallery is not None,
+        )
+        for shot, frame in found:
             live = live or (shot.live and len(sources) == 1)  # an address may turn out to be a camera
             total.add(frame)
             if frame.error is not None:

@@ -20,6 +20,7 @@ from mien.detection.base import Detection, ordered
 from mien.download import Asset
 from mien.errors import DetectorError
 from mien.results import Box
+from mien.sources.lazy import LazyPicture
 
 YUNET = Asset(
     name="face_detection_yunet_2026may.onnx",
@@ -60,7 +61,8 @@ class YuNet:
         except Exception as error:  # ONNX Runtime raises many types of its own
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise DetectorError(f"ONNX Runtime cannot load {file}: {reason}") from error
-        self._threshold = threshold
+        self._file, self._threshold = file, threshold
+        self._single: YuNet | None = self if threads == 1 else None
         self._input = self._session.get_inputs()[0].name
         self._outputs = [f"{part}_{stride}" for part in ("cls", "obj", "bbox", "kps") for stride in _STRIDES]
 
@@ -70,6 +72,10 @@ class YuNet:
         Without ``longest`` the picture is searched at every size that its faces may have; with it once, scaled down to
         so many pixels on the longest side.
         """
+        return self.detect_lazily(LazyPicture(picture, "rgb"), longest=longest)
+
+    def detect_lazily(self, picture: LazyPicture, *, longest: int | None = None) -> list[Detection]:
+        """As :meth:`detect`, of a picture that is decoded no larger than it is looked at."""
         if longest is None:
             rows = search.full(self.look, picture, self._threshold)
         else:
@@ -78,7 +84,13 @@ class YuNet:
         for row in rows.astype(np.float64):
             points = tuple((x, y) for x, y in row[4:14].reshape(5, 2).tolist())
             found.append(Detection(Box(*row[:4].tolist()), min(max(float(row[14]), 0.0), 1.0), points))
-        return ordered(found, picture)
+        return ordered(found, picture.width, picture.height)
+
+    def on_one_thread(self) -> YuNet:
+        """The same detector for many pictures at a time, each on one thread."""
+        if self._single is None:
+            self._single = YuNet(self._file, threshold=self._threshold, threads=1)
+        return self._single
 
     def look(self, picture: NDArray[np.uint8], least: float) -> NDArray[np.float32]:
         """What the network sees in a picture as it is, doubles suppressed, the surest first.

@@ -1,4 +1,4 @@
-"""One picture out of a source, with where and when it was taken: what every source yields."""
+"""One picture out of a source, with where and when it was taken: what every source yields, read or not yet."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import MienError
+from mien.errors import MienError, PictureError
+from mien.sources.images import Color, Picture
+from mien.sources.lazy import LazyPicture
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +33,39 @@ class Shot:
     time: float | None = None
     live: bool = False
     note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """One picture that is still to be read, by whichever thread has the time.
+
+    Attributes:
+        source: as of a :class:`Shot`.
+        picture: a path, an encoded picture, a PIL image or an array.
+        color: the order of an array's channels.
+    """
+
+    source: str | None
+    picture: Picture
+    color: Color | None = None
+
+    def open(self) -> LazyPicture:
+        """The picture, to be decoded as it is looked at.
+
+        Raises:
+            PictureError: it cannot be read.
+        """
+        return LazyPicture(self.picture, self.color if isinstance(self.picture, np.ndarray) else None)
+
+    def read(self) -> Shot:
+        """All of it, or why it cannot be read."""
+        try:
+            picture = self.open()
+            return Shot(self.source, picture.whole, note=picture.note)
+        except PictureError as error:
+            return Shot(self.source, None, self.named(error))
+
+    def named(self, error: PictureError) -> PictureError:
+        """The error with the source before it, where it does not say it."""
+        told = self.source is None or str(error).startswith(self.source)
+        return error if told else PictureError(f"{self.source}: {error}")
