@@ -84,7 +84,7 @@ def same(faces: Pixels, seed: int) -> dict[str, Any]:
     random = np.random.default_rng(seed)
     recognizers = {search: Recognizer(threads=1, search=search) for search in SEARCHES}
     counts = {search: {"both": 0, "whole only": 0, "reduced only": 0, "same answer": 0} for search in SEARCHES}
-    away = {search: 0.0 for search in SEARCHES}
+    away = dict.fromkeys(SEARCHES, 0.0)
     differing: list[dict[str, Any]] = []
     made = [(f"faces of {side} px in {width}x{height}", width, height, side) for width, height, side in SCENES]
     for start in range(0, len(faces), AT_ONCE):
