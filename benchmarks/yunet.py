@@ -62,7 +62,7 @@ class OpenCV:
             places = row[:14].reshape(7, 2) / (scale_x, scale_y)
             points = tuple((x, y) for x, y in places[2:].tolist())
             found.append(Detection(Box(*places[:2].ravel().tolist()), float(row[14]), points))
-        return ordered(found, picture.shape[1], picture.shape[0])
+        return ordered(found, picture)
 
 
 def pictures(faces: NDArray[np.uint8], count: int, random: np.random.Generator) -> list[NDArray[np.uint8]]:

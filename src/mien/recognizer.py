@@ -19,16 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.detection import quality
-from mien.detection.base import LONGEST, Detection, Detector, LazyDetector
+from mien.detection.base import LONGEST, Detection, Detector
 from mien.detection.detectors import build
 from mien.detection.framing import Framing, crop
+from mien.detection.yunet import YuNet
 from mien.errors import DetectorError, ModelError, PictureError
 from mien.models import Card, Model, load
 from mien.models.prior import Prior, resolve, reweight
-from mien.results import Box, Face, Frame
+from mien.results import Face, Frame
 from mien.sources import sources
-from mien.sources.images import Color, Picture
-from mien.sources.lazy import LazyPicture
+from mien.sources.images import Color, Picture, read_noted
 from mien.sources.shot import Shot, Unread
 from mien.sources.sources import ReadOptions, Source
 from mien.tracking.follower import Follower
@@ -37,8 +37,6 @@ from mien.tracking.smoothing import Smoother
 # Frames whose faces are scored together: enough that the model works in batches, few enough that rows come soon and
 # that large pictures, which wait with their pixels, do not fill the memory.
 _TOGETHER, _TOGETHER_PIXELS = 8, 2**24
-# Times as many pixels a side as the model's that a face is cut out of at least, where its picture has them.
-_ENOUGH = 1.0
 
 #: How thoroughly a picture can be searched for faces.
 SEARCHES = ("auto", "full", "quick")
@@ -174,10 +172,8 @@ class Recognizer:
             shown = ascii(os.fspath(picture))[:80]
             raise PictureError(f"predict takes one picture; {shown} is read by stream(...), frame by frame")
         is_file = isinstance(picture, (str, os.PathLike))
-        lazy = LazyPicture(picture, color)
-        pairs = self._find(lazy, self.detector, moving=False)
-        seen = self._see(Shot(os.fspath(picture) if is_file else None, None), lazy, pairs)
-        seen = replace(seen, shot=replace(seen.shot, note=lazy.note))
+        pixels, note = read_noted(picture, color=color)
+        seen = self._see(Shot(os.fspath(picture) if is_file else None, pixels, note=note), self.detector)
         frame = self._scored([seen])[0]
         return frame if is_file else replace(frame, origin=(picture, color))
 
@@ -227,13 +223,13 @@ class Recognizer:
             following: how faces are followed through videos.
             ahead: on all cores: some pictures are taken and searched before the last ones are done. Not of live
                 sources, where the newest counts.
-            pixels: each shot comes with its pixels, for whoever wants to draw on them; without them, large JPEGs are
-                decoded no larger than they are looked at.
+            pixels: each shot comes with its pixels, for whoever wants to draw on them; without them, single pictures
+                take no memory once they are searched.
         """
         following = following or TrackingOptions()
         workers = (self._threads or _cores()) if ahead else 1
         detector = self.detector
-        if workers > 1 and isinstance(detector, LazyDetector):
+        if workers > 1 and isinstance(detector, YuNet):
             detector = detector.on_one_thread()
         waiting: list[_Seen] = []
         size = 0
@@ -269,7 +265,7 @@ class Recognizer:
                     clip = (shot.source, follower if following.track else None, steady)
                 previous = shot.index
             _, follower, steady = clip or (None, None, None)
-            yield _Job(partial(self._watch, shot, detector, follower, steady), follower is not None, shot.live)
+            yield _Job(partial(self._see, shot, detector, follower, steady), follower is not None, shot.live)
 
     def _longest(self, *, moving: bool) -> int | None:
         """Pixels that a picture, or a frame of a video, is searched at; None: in all sizes."""
@@ -277,48 +273,37 @@ class Recognizer:
 
     def _open(self, unread: Unread, detector: Detector, pixels: bool) -> _Seen:
         """Read a picture and search it."""
-        try:
-            picture = unread.open()
-            shot = Shot(unread.source, picture.whole if pixels else None)
-            seen = self._see(shot, picture, self._find(picture, detector, moving=False))
-        except PictureError as error:
-            return _Seen(Shot(unread.source, None, unread.named(error)))
-        return seen if picture.note is None else replace(seen, shot=replace(shot, note=picture.note))
+        seen = self._see(unread.read(), detector)
+        return seen if pixels else replace(seen, shot=replace(seen.shot, pixels=None))
 
-    def _watch(self, shot: Shot, detector: Detector, follower: Follower | None, steady: Smoother | None) -> _Seen:
-        """Search a picture that was read already, as a frame of a video."""
-        if shot.pixels is None:
+    def _see(
+        self, shot: Shot, detector: Detector, follower: Follower | None = None, steady: Smoother | None = None
+    ) -> _Seen:
+        """Find and cut out the faces of a picture."""
+        pixels = shot.pixels
+        if pixels is None:
             return _Seen(shot, steady=steady)
-        picture = LazyPicture(shot.pixels, "rgb")
+        pairs: list[tuple[Detection, int | None]]
         if follower:
-            pairs = [*follower.update(shot.pixels, shot.time or 0.0)]
+            pairs = [*follower.update(pixels, shot.time or 0.0)]
         else:
-            pairs = self._find(picture, detector, moving=shot.index is not None)
-        return replace(self._see(shot, picture, pairs), steady=steady)
-
-    def _find(self, picture: LazyPicture, detector: Detector, *, moving: bool) -> list[tuple[Detection, int | None]]:
-        longest = self._longest(moving=moving)
-        if isinstance(detector, LazyDetector):
-            found = detector.detect_lazily(picture, longest=longest)
-        else:
-            found = detector.detect(picture.whole, longest=longest)
-        return [(one, None) for one in found]
-
-    def _see(self, shot: Shot, picture: LazyPicture, pairs: Iterable[tuple[Detection, int | None]]) -> _Seen:
-        """Cut out the faces of a picture."""
-        kept = [(one, track) for one, track in pairs if one.box.width * one.box.height >= self._min_size**2]
-        crops = tuple(self._crop(picture, one) for one, _ in kept)
-        found, tracks = tuple(one for one, _ in kept), tuple(track for _, track in kept)
-        return _Seen(shot, picture.width, picture.height, found, tracks, crops)
-
-    def _crop(self, picture: LazyPicture, face: Detection) -> NDArray[np.uint8]:
-        """The face as the model is shown it, out of at least as many pixels."""
-        card, box = self.model.card, face.box
-        pixels, factor = picture.at(_ENOUGH * max(card.width, card.height) / max(self._framing.square(box).width, 1.0))
-        if factor > 1:
-            box = Box(*(value / factor for value in (box.x, box.y, box.width, box.height)))
-        roll = quality.roll_of(face.landmarks) if self._align else 0.0
-        return crop(pixels, box, self._framing, card.width, card.height, roll=roll)
+            longest = self._longest(moving=shot.index is not None)
+            pairs = [(one, None) for one in detector.detect(pixels, longest=longest)]
+        pairs = [(one, track) for one, track in pairs if one.box.width * one.box.height >= self._min_size**2]
+        card = self.model.card
+        crops = tuple(
+            crop(
+                pixels,
+                one.box,
+                self._framing,
+                card.width,
+                card.height,
+                roll=quality.roll_of(one.landmarks) if self._align else 0.0,
+            )
+            for one, _ in pairs
+        )
+        found, tracks = tuple(one for one, _ in pairs), tuple(track for _, track in pairs)
+        return _Seen(shot, pixels.shape[1], pixels.shape[0], found, tracks, crops, steady)
 
     def _finish(self, waiting: list[_Seen]) -> Iterator[tuple[Shot, Frame]]:
         """Score what waits, and empty it."""

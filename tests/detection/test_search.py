@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from mien.detection import search
-from mien.sources.lazy import LazyPicture
 
 SURE = 0.7
 
@@ -36,10 +35,6 @@ def picture(width, height, *squares):
     return made
 
 
-def lazy(pixels):
-    return LazyPicture(pixels, "rgb")
-
-
 def boxes(rows):
     return sorted(tuple(round(value) for value in row[:4].tolist()) for row in rows)
 
@@ -63,7 +58,7 @@ def row(x, y, width, height, score):
     ],
 )
 def test_a_face_of_any_size_is_found_once_where_it_is(width, height, x, y, side):
-    (found,) = search.full(Network(), lazy(picture(width, height, (x, y, side))), SURE)
+    (found,) = search.full(Network(), picture(width, height, (x, y, side)), SURE)
     assert found[:4] == pytest.approx((x, y, side, side), abs=max(0.08 * side, 2))
     assert found[4:6] == pytest.approx((x, y), abs=max(0.08 * side, 2))
 
@@ -71,7 +66,7 @@ def test_a_face_of_any_size_is_found_once_where_it_is(width, height, x, y, side)
 def test_faces_on_the_borders_of_tiles_are_found_once():
     places = [(x, y, 60) for x in range(40, 4900, 190) for y in range(30, 3900, 310)]
     network = Network()
-    found = boxes(search.full(network, lazy(picture(5000, 4000, *places)), SURE))
+    found = boxes(search.full(network, picture(5000, 4000, *places), SURE))
     assert len([shape for shape in network.shown if min(shape) > 700]) > 1, "one tile only, so this test shows nothing"
     assert len(found) == len(places)
     for box, place in zip(found, sorted(places), strict=True):
@@ -97,8 +92,8 @@ def test_what_is_doubtful_counts_only_where_a_second_look_is_sure():
             return rows if picture.shape[1] > 200 else rows[:0]
 
     squares = picture(600, 400, (100, 100, 11))
-    assert len(search.full(Network(), lazy(squares), SURE)) == 1
-    assert len(search.full(Doubtful(), lazy(squares), SURE)) == 0
+    assert len(search.full(Network(), squares, SURE)) == 1
+    assert len(search.full(Doubtful(), squares, SURE)) == 0
 
 
 def test_a_doubt_inside_a_face_is_not_looked_at_again():
@@ -109,26 +104,26 @@ def test_a_doubt_inside_a_face_is_not_looked_at_again():
             return np.concatenate([rows, inner]) if len(rows) else rows
 
     network = Twice()
-    assert boxes(search.full(network, lazy(picture(600, 400, (100, 100, 100))), SURE)) == [(100, 100, 100, 100)]
+    assert boxes(search.full(network, picture(600, 400, (100, 100, 100)), SURE)) == [(100, 100, 100, 100)]
     assert network.shown == [(400, 600)]
 
 
 def test_a_picture_without_faces_is_enlarged_once():
     network = Network()
-    assert len(search.full(network, lazy(picture(200, 150)), SURE)) == 0
+    assert len(search.full(network, picture(200, 150), SURE)) == 0
     assert network.shown == [(150, 200), (600, 800), (150, 200)]
 
 
 def test_a_quick_search_looks_once_and_again_where_nothing_is_seen():
     network = Network()
-    assert len(search.quick(network, lazy(picture(1600, 1200, (100, 100, 200))), SURE, 800)) == 1
+    assert len(search.quick(network, picture(1600, 1200, (100, 100, 200)), SURE, 800)) == 1
     assert network.shown == [(600, 800)]
     network = Network()
-    (found,) = search.quick(network, lazy(picture(1600, 1200, (100, 20, 1150))), SURE, 800)
+    (found,) = search.quick(network, picture(1600, 1200, (100, 20, 1150)), SURE, 800)
     assert found[:4] == pytest.approx((100, 20, 1150, 1150), abs=10)
     assert network.shown == [(600, 800), (180, 240)]
     network = Network()
-    assert len(search.quick(network, lazy(picture(1600, 1200, (100, 100, 500))), SURE, 224)) == 1
+    assert len(search.quick(network, picture(1600, 1200, (100, 100, 500)), SURE, 224)) == 1
     assert network.shown == [(168, 224)]
 
 

@@ -6,14 +6,13 @@ Owns the sizes that detectors share and the order of what they find. Refuses to 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.results import Box
-from mien.sources.lazy import LazyPicture
 
 #: Pixels that the longest side of a picture is searched at, where it is searched once. Found by trying, as the least
 #: below: on a photo of 3,790 px YuNet saw nothing, and of 300 faces that filled a picture of 48 px it saw 229, enlarged
@@ -50,19 +49,6 @@ class Detector(Protocol):
         ...
 
 
-@runtime_checkable
-class LazyDetector(Detector, Protocol):
-    """A detector that looks at pictures which are decoded no larger than it asks for."""
-
-    def detect_lazily(self, picture: LazyPicture, *, longest: int | None = None) -> list[Detection]:
-        """As :meth:`Detector.detect`, in the pixels of the whole picture."""
-        ...
-
-    def on_one_thread(self) -> Detector:
-        """The same detector for many pictures at a time, each on one thread."""
-        ...
-
-
 def fitted(picture: NDArray[np.uint8], most: int) -> tuple[NDArray[np.uint8], float, float]:
     """The picture at the size detectors work at, and how much wider and higher that is than the picture."""
     longest = max(picture.shape[:2])
@@ -84,8 +70,9 @@ def resized(picture: NDArray[np.uint8], scale: float, how: int | None = None) ->
     return pixels, size[0] / width, size[1] / height
 
 
-def ordered(found: list[Detection], width: int, height: int) -> list[Detection]:
-    """From left to right; finds without area, or whose centre is not in the picture of that size, are none."""
+def ordered(found: list[Detection], picture: NDArray[np.uint8]) -> list[Detection]:
+    """From left to right; finds without area, or whose centre is not in the picture, are none."""
+    height, width = picture.shape[:2]
     kept = [
         one
         for one in found

@@ -47,4 +47,4 @@ class Haar:
         with self._lock:
             rows = self._cascade.detectMultiScale(grey, scaleFactor=1.1, minNeighbors=5, minSize=(24, 24))
         boxes = [Box(x / scale_x, y / scale_y, w / scale_x, h / scale_y) for x, y, w, h in np.asarray(rows).tolist()]
-        return ordered([Detection(box) for box in boxes], picture.shape[1], picture.shape[0])
+        return ordered([Detection(box) for box in boxes], picture)

@@ -177,7 +177,7 @@ class MediaPipe:
         for mesh in self._landmarker.find(picture):
             points = tuple((x, y) for x, y in mesh.points[list(FIVE), :2].tolist())
             found.append(Detection(mesh.box, mesh.confidence, points))
-        return ordered(found, picture.shape[1], picture.shape[0])
+        return ordered(found, picture)
 
 
 @dataclass(frozen=True, slots=True)

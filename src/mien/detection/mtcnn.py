@@ -58,4 +58,4 @@ class Mtcnn:
             box = Box(float(left), float(top), float(right - left), float(bottom - top))
             marks = tuple((x, y) for x, y in (np.asarray(places, np.float64) / (scale_x, scale_y)).tolist())
             found.append(Detection(box, float(score), marks))
-        return ordered(found, picture.shape[1], picture.shape[0])
+        return ordered(found, picture)

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.detection.base import SHORTEST, resized
-from mien.sources.lazy import LazyPicture
 
 Pixels = NDArray[np.uint8]
 #: float32 (N, 15): box, five points and score, as :meth:`mien.detection.yunet.YuNet.look` returns them.
@@ -46,25 +45,24 @@ _MOST_DOUBTFUL, _MOST_LIKELY = 8, 256
 _FACE, _AROUND = 95, 5 / 3
 
 
-def quick(look: Look, picture: LazyPicture, sure: float, longest: int) -> Rows:
+def quick(look: Look, picture: Pixels, sure: float, longest: int) -> Rows:
     """One look at a picture scaled to ``longest`` pixels, and where nothing is seen a second one at a small size.
 
     Args:
         look: the network.
-        picture: what to look at.
+        picture: RGB uint8 (H, W, 3).
         sure: least score of a face.
         longest: pixels of the longest side of a larger picture.
     """
-    most = max(picture.width, picture.height)
+    most = max(picture.shape[:2])
     scale = min(max(most, SHORTEST), longest) / most
-    pixels, factor = picture.at(scale)
-    found = _seen(look, resized(pixels, scale * factor)[0], sure, pixels, factor)
+    found = _seen(look, resized(picture, scale)[0], sure, picture)
     if len(found) or scale * most <= _QUICK_ENOUGH:
         return found
-    return _seen(look, resized(pixels, _QUICK_AGAIN / most * factor)[0], sure, pixels, factor)
+    return _seen(look, resized(picture, _QUICK_AGAIN / most)[0], sure, picture)
 
 
-def full(look: Look, picture: LazyPicture, sure: float) -> Rows:
+def full(look: Look, picture: Pixels, sure: float) -> Rows:
     """Faces of every size.
 
     The picture is looked at in several sizes, large ones in tiles. What the network takes for a face, but is not sure
@@ -72,10 +70,10 @@ def full(look: Look, picture: LazyPicture, sure: float) -> Rows:
 
     Args:
         look: the network.
-        picture: what to look at.
+        picture: RGB uint8 (H, W, 3).
         sure: least score of a face.
     """
-    height, width = picture.height, picture.width
+    height, width = picture.shape[:2]
     scale = _first_scale(height, width)
     found = _searched(look, picture, sure, scale)
     if not len(found):
@@ -101,15 +99,14 @@ def suppressed(rows: Rows) -> Rows:
     return rows[kept]
 
 
-def _searched(look: Look, picture: LazyPicture, sure: float, scale: float) -> Rows:
+def _searched(look: Look, picture: Pixels, sure: float, scale: float) -> Rows:
     """What is seen at this scale and the smaller ones, and at a second look."""
-    pixels, factor = picture.at(scale)
     # Little is lost without averaging where less than half of the pixels of a side are left out, and it is quicker.
-    shown, _, _ = resized(pixels, scale * factor, cv2.INTER_LINEAR if scale * factor > 0.5 else None)
-    seen = [_seen(look, shown, _DOUBTFUL, pixels, factor)]
+    shown, _, _ = resized(picture, scale, cv2.INTER_LINEAR if scale > 0.5 else None)
+    seen = [_seen(look, shown, _DOUBTFUL, picture)]
     while max(shown.shape) > _SMALLEST:
         shown, _, _ = resized(shown, 1 / _STEP)
-        seen.append(_seen(look, shown, _DOUBTFUL, pixels, factor))
+        seen.append(_seen(look, shown, _DOUBTFUL, picture))
     rows = suppressed(np.concatenate(seen))
     found, rest = rows[rows[:, 14] >= sure], rows[rows[:, 14] < sure]
     rest = rest[~_middle_within(rest, found)]
@@ -133,11 +130,10 @@ def _first_scale(height: int, width: int) -> float:
     return min(max(math.sqrt(_PIXELS / (height * width)), _LEAST_SCALE), 1.0)
 
 
-def _seen(look: Look, shown: Pixels, least: float, pixels: Pixels, factor: int) -> Rows:
-    """What is seen in pixels that were scaled, in those of the whole picture, whose sides are so many times longer."""
+def _seen(look: Look, shown: Pixels, least: float, picture: Pixels) -> Rows:
+    """What is seen in a scaled picture, in the pixels of the picture itself."""
     rows = look(shown, least) if shown.size <= 3 * _TILE**2 else _tiled(look, shown, least)
-    scale_x, scale_y = shown.shape[1] / pixels.shape[1], shown.shape[0] / pixels.shape[0]
-    return _moved(rows, 0, 0, scale_x / factor, scale_y / factor)
+    return _moved(rows, 0, 0, shown.shape[1] / picture.shape[1], shown.shape[0] / picture.shape[0])
 
 
 def _tiled(look: Look, picture: Pixels, least: float) -> Rows:
@@ -161,21 +157,19 @@ def _spans(size: int) -> Iterator[tuple[int, int, float, float]]:
         yield start, start + tile, bounds[index], bounds[index + 1]
 
 
-def _second_look(look: Look, picture: LazyPicture, row: Rows, sure: float) -> Rows:
+def _second_look(look: Look, picture: Pixels, row: Rows, sure: float) -> Rows:
     """What is seen of one face where the picture around it is shown by itself; one row or none."""
-    pixels, factor = picture.at(_FACE / float(row[2:4].max()))
-    x, y, width, height = (row[:4] / factor).tolist()
+    x, y, width, height = row[:4].tolist()
     side = max(width, height)
-    across = _around(x + width / 2, side, pixels.shape[1])
-    down = _around(y + height / 2, side, pixels.shape[0])
-    part = pixels[down, across]
+    across = _around(x + width / 2, side, picture.shape[1])
+    down = _around(y + height / 2, side, picture.shape[0])
+    part = picture[down, across]
     if not part.size:
         return np.empty((0, 15), np.float32)
     scaled, scale_x, scale_y = resized(part, _FACE / side)
     rows = _moved(_moved(look(scaled, sure), 0, 0, scale_x, scale_y), across.start, down.start)
-    rows[:, :14] *= factor
     away = np.abs(rows[:, :2] + rows[:, 2:4] / 2 - (row[:2] + row[2:4] / 2))
-    return rows[(away < side * factor / 4).all(axis=1)][:1]
+    return rows[(away < side / 4).all(axis=1)][:1]
 
 
 def _around(middle: float, side: float, most: int) -> slice:

@@ -20,7 +20,6 @@ from mien.detection.base import Detection, ordered
 from mien.download import Asset
 from mien.errors import DetectorError
 from mien.results import Box
-from mien.sources.lazy import LazyPicture
 
 YUNET = Asset(
     name="face_detection_yunet_2026may.onnx",
@@ -72,10 +71,6 @@ class YuNet:
         Without ``longest`` the picture is searched at every size that its faces may have; with it once, scaled down to
         so many pixels on the longest side.
         """
-        return self.detect_lazily(LazyPicture(picture, "rgb"), longest=longest)
-
-    def detect_lazily(self, picture: LazyPicture, *, longest: int | None = None) -> list[Detection]:
-        """As :meth:`detect`, of a picture that is decoded no larger than it is looked at."""
         if longest is None:
             rows = search.full(self.look, picture, self._threshold)
         else:
@@ -84,7 +79,7 @@ class YuNet:
         for row in rows.astype(np.float64):
             points = tuple((x, y) for x, y in row[4:14].reshape(5, 2).tolist())
             found.append(Detection(Box(*row[:4].tolist()), min(max(float(row[14]), 0.0), 1.0), points))
-        return ordered(found, picture.width, picture.height)
+        return ordered(found, picture)
 
     def on_one_thread(self) -> YuNet:
         """The same detector for many pictures at a time, each on one thread."""

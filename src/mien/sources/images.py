@@ -16,7 +16,6 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -115,45 +114,6 @@ def decode_noted(data: bytes) -> tuple[NDArray[np.uint8], str | None]:
             return mended
 
 
-@dataclass(frozen=True)
-class JpegSize:
-    """The size of a JPEG, upright, and whether it is turned to be so."""
-
-    width: int
-    height: int
-    turned: bool
-
-
-def jpeg_size(data: bytes) -> JpegSize | None:
-    """The size of a JPEG that can be decoded at a fraction of it; None where it is another picture, or damaged."""
-    if not data.startswith(_JPEG) or len(data) > MAX_BYTES:
-        return None
-    try:
-        with _explained(None), Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-            turn = orientation.turn_of(image)
-            width, height = reversed(image.size) if turn in orientation.ACROSS else image.size
-            if image.mode not in ("L", "RGB") or width * height > MAX_PIXELS:
-                return None
-            return JpegSize(width, height, turn is not None)
-    except PictureError:
-        return None
-
-
-def decode_reduced(data: bytes, factor: int) -> NDArray[np.uint8] | None:
-    """A JPEG decoded at a fraction of its size, for less work than all of it; None where it is damaged.
-
-    Args:
-        data: of at least 64 pixels a side.
-        factor: 2, 4 or 8; each side has so many times fewer pixels, rounded up.
-    """
-    try:
-        with _explained(None), Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-            image.draft(None, (image.width // factor, image.height // factor))
-            return _from_image(image)
-    except PictureError:
-        return None
-
-
 def luma(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """ITU-R BT.601 luma of an RGB uint8 picture (..., 3), rounded to uint8 (...). Grey stays what it is."""
     weights = np.array([0.299, 0.587, 0.114], np.float32)
@@ -191,25 +151,16 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(parent, name) for name in files if not name.startswith("."))
 
 
-def load(path: Path) -> bytes:
-    """The bytes of a picture file, at most one more than it may have.
-
-    Raises:
-        PictureError: it cannot be read.
-    """
+def _from_file(path: Path) -> tuple[NDArray[np.uint8], str | None]:
     try:
         with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+            data = file.read(MAX_BYTES + 1)
     except IsADirectoryError as error:
         raise PictureError(f"{path}: a folder, expected a picture file") from error
     except FileNotFoundError as error:
         raise PictureError(f"{path}: no such file") from error
     except (OSError, ValueError) as error:
         raise PictureError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
-
-
-def _from_file(path: Path) -> tuple[NDArray[np.uint8], str | None]:
-    data = load(path)
     try:
         return decode_noted(data)
     except PictureError as error:

@@ -19,28 +19,21 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-#: Those of the turns above that make the height the width.
-ACROSS = frozenset(_TURNS[number] for number in (5, 6, 7, 8))
 _TAG, _SHORT = 0x0112, 3
 
 
 def upright(image: Image.Image) -> Image.Image:
     """The picture turned by its orientation; as it is where there is none. Decodes it."""
     image.load()
-    turn = turn_of(image)
-    return image if turn is None else image.transpose(turn)
-
-
-def turn_of(image: Image.Image) -> Image.Transpose | None:
-    """How a picture is to be turned; None: it is upright, or does not say."""
     exif = image.info.get("exif")
     number = in_exif(exif) if isinstance(exif, bytes) else None
     if number is None:
         try:  # other places: XMP, tags of TIFF and PNG, what was set by hand
             number = image.getexif().get(ExifTags.Base.Orientation)
         except Exception:  # tags that are no tags
-            return None
-    return _TURNS.get(number) if isinstance(number, int) else None
+            return image
+    turn = _TURNS.get(number) if isinstance(number, int) else None
+    return image if turn is None else image.transpose(turn)
 
 
 def in_exif(exif: bytes) -> int | None:

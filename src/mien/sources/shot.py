@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import MienError, PictureError
-from mien.sources.images import Color, Picture
-from mien.sources.lazy import LazyPicture
+from mien.sources.images import Color, Picture, read_noted
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +48,12 @@ class Unread:
     picture: Picture
     color: Color | None = None
 
-    def open(self) -> LazyPicture:
-        """The picture, to be decoded as it is looked at.
-
-        Raises:
-            PictureError: it cannot be read.
-        """
-        return LazyPicture(self.picture, self.color if isinstance(self.picture, np.ndarray) else None)
-
     def read(self) -> Shot:
-        """All of it, or why it cannot be read."""
+        """The picture, or why it cannot be read."""
         try:
-            picture = self.open()
-            return Shot(self.source, picture.whole, note=picture.note)
+            color = self.color if isinstance(self.picture, np.ndarray) else None
+            pixels, note = read_noted(self.picture, color=color)
+            return Shot(self.source, pixels, note=note)
         except PictureError as error:
-            return Shot(self.source, None, self.named(error))
-
-    def named(self, error: PictureError) -> PictureError:
-        """The error with the source before it, where it does not say it."""
-        told = self.source is None or str(error).startswith(self.source)
-        return error if told else PictureError(f"{self.source}: {error}")
+            told = self.source is None or str(error).startswith(self.source)
+            return Shot(self.source, None, error if told else PictureError(f"{self.source}: {error}"))
