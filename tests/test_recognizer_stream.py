@@ -1,5 +1,7 @@
 import itertools
 import math
+import threading
+import time
 from types import SimpleNamespace
 
 import cv2
@@ -11,7 +13,7 @@ from mien.detection.base import Detection
 from mien.errors import DetectorError, MienError, ModelError, PictureError, SourceError
 from mien.recognizer import Following, Recognizer
 from mien.results import UNSURE, Box
-from mien.sources.shot import Shot
+from mien.sources.shot import Shot, Unread
 from mien.sources.sources import Reading
 from support.bright_patches import SIDE, Patches, draw, eyes_of
 from support.numbered_frames import write_video
@@ -390,3 +392,60 @@ def test_predict_names_the_call_that_takes_more_than_a_picture(word):
 def test_impossible_options_are_refused(options):
     with pytest.raises(MienError, match=next(iter(options))):
         Recognizer(detector="none", **options)
+
+
+# ----------------------------------------------------------------------------------- on all cores
+
+
+def test_pictures_searched_beside_each_other_come_in_order_and_few_wait(recognizer, monkeypatch):
+    monkeypatch.setattr(recognition, "_cores", lambda: 2)
+    taken = []
+
+    class Slow(Patches):
+        def detect(self, picture, *, longest=None):
+            time.sleep(0.02 if len(taken) % 3 == 0 else 0.0)
+            return super().detect(picture, longest=longest)
+
+    def unread():
+        for number in range(30):
+            taken.append(number)
+            yield Unread(f"{number}.png", still("", *range(number, number + number % 3)).pixels, "rgb")
+
+    recognizer.detector = Slow()
+    for place, (shot, frame) in enumerate(recognizer.read(unread(), ahead=True, pixels=False)):
+        assert frame.source == f"{place}.png"
+        assert len(frame.faces) == place % 3
+        assert (frame.width, shot.pixels) == (320, None)
+        assert len(taken) <= place + 8 + 2 * 2 + 2
+    assert not any(thread.name.startswith("mien") for thread in threading.enumerate())
+
+
+def test_a_video_read_ahead_gives_the_same_frames(monkeypatch):
+    monkeypatch.setattr(recognition, "_cores", lambda: 2)
+    both = [
+        [frame for _, frame in made().read([*clip("a", 20, (1, 2)), still("b.png", 3), *clip("c", 9)], ahead=ahead)]
+        for ahead in (False, True)
+    ]
+    assert both[0] == both[1]
+
+
+def test_of_a_live_source_no_frame_is_taken_before_the_last_one_is_done(recognizer, monkeypatch):
+    monkeypatch.setattr(recognition, "_cores", lambda: 2)
+    taken = []
+    shots = (taken.append(shot.index) or shot for shot in clip("camera:0", 6, live=True))
+    for place, _ in enumerate(recognizer.read(shots, ahead=True)):
+        assert taken[-1] == place
+
+
+def test_a_fault_while_pictures_are_searched_is_raised_and_ends_the_threads(recognizer, monkeypatch):
+    monkeypatch.setattr(recognition, "_cores", lambda: 2)
+
+    class Broken(Patches):
+        def detect(self, picture, *, longest=None):
+            raise DetectorError("broken")
+
+    recognizer.detector = Broken()
+    shots = [Unread(None, still("").pixels, "rgb")] * 5
+    with pytest.raises(DetectorError, match="broken"):
+        list(recognizer.read(shots, ahead=True))
+    assert not any(thread.name.startswith("mien") for thread in threading.enumerate())

@@ -7,9 +7,11 @@ Owns the order of these steps, for single pictures and for whatever a source yie
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import count
 from pathlib import Path
 
@@ -20,13 +22,14 @@ from mien.detection import quality
 from mien.detection.base import LONGEST, Detection, Detector
 from mien.detection.detectors import build
 from mien.detection.framing import Framing, crop
+from mien.detection.yunet import YuNet
 from mien.errors import DetectorError, ModelError, PictureError
 from mien.models import Card, Model, load
 from mien.models.prior import Prior, resolve, reweight
 from mien.results import Face, Frame
 from mien.sources import sources
 from mien.sources.images import Color, Picture, read_noted
-from mien.sources.shot import Shot
+from mien.sources.shot import Shot, Unread
 from mien.sources.sources import ReadOptions, Source
 from mien.tracking.follower import Follower
 from mien.tracking.smoothing import Smoother
@@ -62,9 +65,21 @@ class _Seen:
     """A picture whose faces were found but not yet scored."""
 
     shot: Shot
-    found: list[Detection]
-    tracks: list[int | None]
-    crops: list[NDArray[np.uint8]]
+    width: int = 0
+    height: int = 0
+    found: tuple[Detection, ...] = ()
+    tracks: tuple[int | None, ...] = ()
+    crops: tuple[NDArray[np.uint8], ...] = ()
+    steady: Smoother | None = None
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A picture that is to be searched; ``follows`` the one before it, or may be searched beside it."""
+
+    run: Callable[[], _Seen]
+    follows: bool = False
+    live: bool = False
 
 
 class Recognizer:
@@ -125,6 +140,7 @@ class Recognizer:
         if search not in SEARCHES:
             raise DetectorError(f"no search is called {search!r}, only {', '.join(SEARCHES)}")
         self._search = search
+        self._threads = threads
         self.detector = build(detector, threads=threads) if isinstance(detector, str) else detector
         self.notice = self.detector.notice
         card = self.model.card
@@ -155,9 +171,9 @@ class Recognizer:
         if isinstance(picture, (str, os.PathLike)) and sources.is_more_than_a_picture(os.fspath(picture)):
             shown = ascii(os.fspath(picture))[:80]
             raise PictureError(f"predict takes one picture; {shown} is read by stream(...), frame by frame")
-        pixels, note = read_noted(picture, color=color)
         is_file = isinstance(picture, (str, os.PathLike))
-        seen = self._see(Shot(os.fspath(picture) if is_file else None, pixels, note=note), None)
+        pixels, note = read_noted(picture, color=color)
+        seen = self._see(Shot(os.fspath(picture) if is_file else None, pixels, note=note), self.detector)
         frame = self._scored([seen])[0]
         return frame if is_file else replace(frame, origin=(picture, color))
 
@@ -189,55 +205,93 @@ class Recognizer:
         Yields:
             A frame for each picture in order; for what could not be read, one with its ``error``.
         """
-        for _, frame in self.read(sources.shots(source, reading), following):
+        for _, frame in self.read(sources.unread(source, reading), following, ahead=True, pixels=False):
             yield frame
 
-    def read(self, shots: Iterable[Shot], following: TrackingOptions | None = None) -> Iterator[tuple[Shot, Frame]]:
-        """As :meth:`stream`, of shots, each with its pixels for whoever wants to draw on them."""
+    def read(
+        self,
+        shots: Iterable[Shot | Unread],
+        following: TrackingOptions | None = None,
+        *,
+        ahead: bool = False,
+        pixels: bool = True,
+    ) -> Iterator[tuple[Shot, Frame]]:
+        """As :meth:`stream`, of shots.
+
+        Args:
+            shots: what to read (``mien.sources.sources``).
+            following: how faces are followed through videos.
+            ahead: on all cores: some pictures are taken and searched before the last ones are done. Not of live
+                sources, where the newest counts.
+            pixels: each shot comes with its pixels, for whoever wants to draw on them; without them, single pictures
+                take no memory once they are searched.
+        """
         following = following or TrackingOptions()
+        workers = (self._threads or _cores()) if ahead else 1
+        detector = self.detector
+        if workers > 1 and isinstance(detector, YuNet):
+            detector = detector.on_one_thread()
         waiting: list[_Seen] = []
-        clip: tuple[str | None, Follower, Smoother | None] | None = None
-        steady: Smoother | None = None
-        previous, size = -1, 0
+        size = 0
+        for seen in _in_order(self._jobs(shots, following, detector, pixels), workers):
+            if waiting and waiting[-1].steady is not seen.steady:
+                yield from self._finish(waiting)
+                size = 0
+            waiting.append(seen)
+            size += 0 if seen.shot.pixels is None else seen.width * seen.height
+            if seen.shot.live or len(waiting) == _TOGETHER or size > _TOGETHER_PIXELS:
+                size = 0
+                yield from self._finish(waiting)
+        yield from self._finish(waiting)
+
+    def _jobs(
+        self, shots: Iterable[Shot | Unread], following: TrackingOptions, detector: Detector, pixels: bool
+    ) -> Iterator[_Job]:
+        """What is to be done with each picture."""
+        clip: tuple[str | None, Follower | None, Smoother | None] | None = None
+        previous = -1
         for shot in shots:
-            if shot.index is None:
+            if isinstance(shot, Unread):
                 clip = None
-            elif clip is None or clip[0] != shot.source or shot.index <= previous:
-                yield from self._finish(waiting, steady)
-                size = 0
-                steady = Smoother(following.smooth) if following.smooth > 0 and following.track else None
-                clip = (shot.source, self._follower(following), steady)
-            previous = -1 if shot.index is None else shot.index
-            waiting.append(self._see(shot, clip[1] if clip and following.track else None))
-            size += 0 if shot.pixels is None else shot.pixels.shape[0] * shot.pixels.shape[1]
-            if shot.live or len(waiting) == _TOGETHER or size > _TOGETHER_PIXELS:
-                size = 0
-                yield from self._finish(waiting, steady)
-        yield from self._finish(waiting, steady)
+                yield _Job(partial(self._open, shot, detector, pixels))
+                continue
+            if shot.index is None:
+                clip, previous = None, -1
+            else:
+                if clip is None or clip[0] != shot.source or shot.index <= previous:
+                    longest = self._longest(moving=True)
+                    follower = Follower(detector, interval=following.interval, longest=longest)
+                    steady = Smoother(following.smooth) if following.smooth > 0 and following.track else None
+                    clip = (shot.source, follower if following.track else None, steady)
+                previous = shot.index
+            _, follower, steady = clip or (None, None, None)
+            yield _Job(partial(self._see, shot, detector, follower, steady), follower is not None, shot.live)
 
     def _longest(self, *, moving: bool) -> int | None:
         """Pixels that a picture, or a frame of a video, is searched at; None: in all sizes."""
         return LONGEST if self._search == "quick" or (moving and self._search == "auto") else None
 
-    def _follower(self, following: Following) -> Follower:
-        return Follower(self.detector, interval=following.interval, longest=self._longest(moving=True))
+    def _open(self, unread: Unread, detector: Detector, pixels: bool) -> _Seen:
+        """Read a picture and search it."""
+        seen = self._see(unread.read(), detector)
+        return seen if pixels else replace(seen, shot=replace(seen.shot, pixels=None))
 
-    def _see(self, shot: Shot, follower: Follower | None) -> _Seen:
+    def _see(
+        self, shot: Shot, detector: Detector, follower: Follower | None = None, steady: Smoother | None = None
+    ) -> _Seen:
         """Find and cut out the faces of a picture."""
         pixels = shot.pixels
         if pixels is None:
-            return _Seen(shot, [], [], [])
-        pairs: list[tuple[Detection, int | None]] = (
-            [*follower.update(pixels, shot.time or 0.0)]
-            if follower
-            else [
-                (one, None)
-                for one in self.detector.detect(pixels, longest=self._longest(moving=shot.index is not None))
-            ]
-        )
+            return _Seen(shot, steady=steady)
+        pairs: list[tuple[Detection, int | None]]
+        if follower:
+            pairs = [*follower.update(pixels, shot.time or 0.0)]
+        else:
+            longest = self._longest(moving=shot.index is not None)
+            pairs = [(one, None) for one in detector.detect(pixels, longest=longest)]
         pairs = [(one, track) for one, track in pairs if one.box.width * one.box.height >= self._min_size**2]
         card = self.model.card
-        crops = [
+        crops = tuple(
             crop(
                 pixels,
                 one.box,
@@ -247,15 +301,16 @@ class Recognizer:
                 roll=quality.roll_of(one.landmarks) if self._align else 0.0,
             )
             for one, _ in pairs
-        ]
-        return _Seen(shot, [one for one, _ in pairs], [track for _, track in pairs], crops)
+        )
+        found, tracks = tuple(one for one, _ in pairs), tuple(track for _, track in pairs)
+        return _Seen(shot, pixels.shape[1], pixels.shape[0], found, tracks, crops, steady)
 
-    def _finish(self, waiting: list[_Seen], steady: Smoother | None) -> Iterator[tuple[Shot, Frame]]:
+    def _finish(self, waiting: list[_Seen]) -> Iterator[tuple[Shot, Frame]]:
         """Score what waits, and empty it."""
         seen = list(waiting)
         waiting.clear()
         for one, frame in zip(seen, self._scored(seen), strict=True):
-            yield one.shot, frame if steady is None else _steadied(frame, steady)
+            yield one.shot, frame if one.steady is None else _steadied(frame, one.steady)
 
     def _scored(self, seen: list[_Seen]) -> list[Frame]:
         """Frames of pictures whose faces are cut out, all of them scored together."""
@@ -282,12 +337,11 @@ class Recognizer:
                     Face(one.box, one.confidence, outputs, one.landmarks, measured, track, None, self._threshold)
                 )
             shot = picture.shot
-            height, width = (0, 0) if shot.pixels is None else shot.pixels.shape[:2]
             frames.append(
                 Frame(
                     source=shot.source,
-                    width=width,
-                    height=height,
+                    width=picture.width,
+                    height=picture.height,
                     faces=tuple(faces),
                     detector=self.detector.name,
                     model=f"{card.name} {card.version}",
@@ -319,6 +373,31 @@ def predict(picture: Picture, color: Color | None = None) -> Frame:
 @lru_cache(maxsize=1)
 def _default() -> Recognizer:
     return Recognizer()
+
+
+def _in_order(jobs: Iterable[_Job], workers: int) -> Iterator[_Seen]:
+    """Run jobs on so many threads, not many ahead of what is taken; their results come in order."""
+    if workers == 1:
+        yield from (job.run() for job in jobs)
+        return
+    running: deque[Future[_Seen]] = deque()
+    beside = ThreadPoolExecutor(workers, "mien-search")
+    behind = ThreadPoolExecutor(1, "mien-follow")  # what follows runs one after the other
+    try:
+        for job in jobs:
+            running.append((behind if job.follows else beside).submit(job.run))
+            while running and (job.live or len(running) > 2 * workers or running[0].done()):
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+    finally:
+        for pool in (beside, behind):
+            pool.shutdown(cancel_futures=True)
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _prior(card: Card, asked: Prior) -> NDArray[np.float64]:

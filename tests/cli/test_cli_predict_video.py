@@ -369,17 +369,18 @@ def test_control_c_keeps_parquet_and_the_table_of_persons(run, camera, tmp_path)
 
 
 def test_control_c_within_a_video_ends_its_thread(run, clip, monkeypatch):
-    shots = sources.shots
+    unread = sources.unread
 
     def interrupted(*arguments):
-        for count, shot in enumerate(shots(*arguments)):
+        for count, shot in enumerate(unread(*arguments)):
             if count == 9:
                 raise KeyboardInterrupt
             yield shot
 
-    monkeypatch.setattr(sources, "shots", interrupted)
+    monkeypatch.setattr(sources, "unread", interrupted)
     code, out, err = run(clip, "--csv")
-    assert (code, len(rows_of(out))) == (130, 8), "those that waited to be scored together are lost"
+    assert code == 130
+    assert len(rows_of(out)) in (0, 8), "those that were searched or waited to be scored together are lost"
     assert "interrupted" in err
     assert not any(thread.name.startswith("mien") for thread in threading.enumerate())
 
@@ -397,7 +398,7 @@ def test_an_address_that_turns_out_to_be_a_camera_is_live(run, monkeypatch):
         yield Shot("http://x/", picture(0), None, 0, 0.0, live=True)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sources, "shots", turned)
+    monkeypatch.setattr(sources, "unread", turned)
     assert run("http://x/", "--private", "--csv")[0] == 0
 
 

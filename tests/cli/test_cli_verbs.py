@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,21 @@ def test_the_help_shows_every_verb_once_under_its_panel():
     assert sorted(name for panel in verbs.PANELS for name in found[panel]) == sorted(held)
     for panel, names in verbs.PANELS.items():
         assert found[panel] == [name for name in names if name in held]
+
+
+def test_the_list_of_verbs_says_what_each_verb_says():
+    commands = typer.main.get_command(app).commands
+    for panel, lines in verbs.PANELS.items():
+        for name, line in lines.items():
+            assert commands[name].help.split("\n\n")[0] == line
+            assert commands[name].rich_help_panel == panel
+
+
+def test_the_help_imports_no_verb_and_nothing_heavy():
+    program = "import sys; from mien.cli import app; app(['--help'], standalone_mode=False); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert not loaded & {"numpy", "onnxruntime", "cv2", "PIL", "mien.cli.predict", "mien.models"}
 
 
 def test_every_verb_has_help_under_h():

@@ -2,7 +2,7 @@
 
 Exit codes: 0 all done; 1 some inputs failed and were reported, the rest is done; 2 nothing could be done; 130
 interrupted by Ctrl-C.
-Verb files import what is heavy inside their functions, so that ``mien --help`` stays quick.
+A verb's file is imported when the verb is called; it imports what is heavy inside its functions.
 """
 
 from __future__ import annotations
@@ -12,31 +12,8 @@ from typing import Annotated
 
 import typer
 
-from mien.cli import (
-    batch,
-    bench,
-    board,
-    compare,
-    crossval,
-    data,
-    ensemble,
-    evaluate,
-    explain,
-    export,
-    matrix,
-    models,
-    predict,
-    recipes,
-    report,
-    serve,
-    sheet,
-    train,
-    tune,
-    watch,
-)
-from mien.cli.app import app as write_app
 from mien.cli.standard_output import Watched
-from mien.cli.verbs import Verb, Verbs, panel_of
+from mien.cli.verbs import HELP_OPTIONS, Verbs
 from mien.errors import MienError
 
 app = typer.Typer(
@@ -46,31 +23,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP_OPTIONS,
 )
-for _name, _group in (("data", data.app), ("recipes", recipes.app), ("models", models.app)):
-    app.add_typer(_group, name=_name, rich_help_panel=panel_of(_name))
-for _verb in (
-    predict.predict,
-    watch.watch,
-    serve.serve,
-    batch.batch,
-    bench.bench,
-    train.train,
-    tune.tune,
-    crossval.crossval,
-    evaluate.evaluate,
-    report.report,
-    compare.compare,
-    ensemble.ensemble,
-    matrix.matrix,
-    board.board,
-    sheet.sheet,
-    explain.explain,
-    export.export,
-):
-    app.command(_verb.__name__, cls=Verb, rich_help_panel=panel_of(_verb.__name__))(_verb)
-app.command("app", cls=Verb, rich_help_panel=panel_of("app"))(write_app)
 
 
 def _print_version(asked: bool) -> None:

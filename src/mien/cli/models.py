@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from mien import models as catalogue
 from mien.cli.verbs import Verb
+
+if TYPE_CHECKING:
+    from mien.models import Card
 
 app = typer.Typer(help="List the installed models, show a model's card, or write it as a page.")
 
@@ -22,6 +24,8 @@ def list_models(context: typer.Context) -> None:
     """List the installed models."""
     if context.invoked_subcommand:
         return
+    from mien import models as catalogue
+
     grid = Table("name", "version", "size", "labels", "trained on", "test top-1")
     for name, path in catalogue.installed().items():
         card = catalogue.read_card(name)
@@ -34,11 +38,13 @@ def list_models(context: typer.Context) -> None:
 
 @app.command("show")
 def show(
-    name: Annotated[str, typer.Argument(help="An installed model's name, or a model file.")] = catalogue.DEFAULT,
+    name: Annotated[str, typer.Argument(help="An installed model's name, or a model file.")] = "default",
     full: Annotated[bool, typer.Option("--full", help="Print the whole card.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole card as JSON.")] = False,
 ) -> None:
     """Print what a model is, how good it is, and its terms."""
+    from mien import models as catalogue
+
     card = catalogue.read_card(name)
     if as_json:
         print(card.to_json())
@@ -99,6 +105,7 @@ def card(
 
     require("torch", "train")
     from mien import benchmark
+    from mien import models as catalogue
     from mien.cli.data_printing import progress_bar
     from mien.data import protocol, table
     from mien.evaluate import predictions as tables
@@ -125,7 +132,7 @@ def card(
     print(out)
 
 
-def _short(card: catalogue.Card, path: Path) -> Iterator[str]:
+def _short(card: Card, path: Path) -> Iterator[str]:
     """A card on one screen."""
     yield f"{card.name} {card.version}: {path.stat().st_size / 1e6:.1f} MB, crops of {card.width}x{card.height} pixels"
     for name, output in card.outputs.items():

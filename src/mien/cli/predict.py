@@ -21,7 +21,9 @@ from mien.errors import MienError
 from mien.files import keep_inputs
 
 if TYPE_CHECKING:
+    from mien.outputs.gallery import Gallery
     from mien.outputs.summary import Person, Summary
+    from mien.outputs.timeline import Timeline
     from mien.results import Face, Frame
 
 _LINES = 500  # of a table that is held back until its columns are as wide as they must be
@@ -127,19 +129,16 @@ def predict(
         raise typer.BadParameter("--hide-faces goes with --annotate or --html")
     if resume and timeline:
         raise typer.BadParameter("--timeline draws what is read in one run: leave out --resume")
-    from mien.outputs.gallery import Gallery
     from mien.outputs.summary import Summary
     from mien.outputs.tables import File
-    from mien.outputs.timeline import SUFFIXES, Timeline
     from mien.recognizer import Following, Recognizer
-    from mien.sources.sources import Reading, is_live, shots
+    from mien.sources.sources import Reading, is_live, unread
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be valid text
     _check_parents(output, html, summary, timeline)
     keep_inputs([*local_files(sources), model, prior], output, html, summary, timeline)
-    if timeline and timeline.suffix.lower() not in SUFFIXES:
-        raise MienError(f"{timeline}: a timeline is drawn as {', '.join(SUFFIXES)}")
+    drawn = _timeline(timeline) if timeline else None
     reading = Reading(every=stride, start=start, end=end, private=private, limit=seconds)
     recognizer = Recognizer(
         model,
@@ -154,21 +153,27 @@ def predict(
     if recognizer.notice:
         _say(f"note: {recognizer.notice}")
     labels = list(next(iter(recognizer.model.card.outputs.values())).labels)
-    total, drawn = Summary(), Timeline() if timeline else None
+    total = Summary()
     form = forms[0] if forms else (None if output else "table")
     live = all(map(is_live, sources))
     with ExitStack() as closing, _interruptible() as reached:
         screen = closing.enter_context(printer(form, labels, top, total))
         # The table last, so that what is wrong with the copies is said before it is begun, and it is closed first.
         copies = closing.enter_context(Copies(annotate, sources, _say, hide=hide_faces)) if annotate else None
-        gallery = closing.enter_context(Gallery(html, hide=hide_faces)) if html else None
+        gallery = closing.enter_context(_gallery(html, hide_faces)) if html else None
         table = None
         if output:
             options = {"every": stride, "start": start, "end": end, "track": track, "smooth": smooth}
             made = recognizer.made() | options
             table = closing.enter_context(File(output, labels, resume=resume, made=made, kept=total.add_rows))
         reading = replace(reading, skip=table.done if table else frozenset[str]())
-        for shot, frame in recognizer.read(shots(sources, reading), Following(track=track, smooth=smooth)):
+        found = recognizer.read(
+            unread(sources, reading),
+            Following(track=track, smooth=smooth),
+            ahead=True,
+            pixels=copies is not None or gallery is not None,
+        )
+        for shot, frame in found:
             live = live or (shot.live and len(sources) == 1)  # an address may turn out to be a camera
             total.add(frame)
             if frame.error is not None:
@@ -195,6 +200,20 @@ def predict(
         raise typer.Exit(130)
     if total.failed:
         raise typer.Exit(1 if total.failed < total.pictures else 2)
+
+
+def _timeline(path: Path) -> Timeline:
+    from mien.outputs.timeline import SUFFIXES, Timeline
+
+    if path.suffix.lower() not in SUFFIXES:
+        raise MienError(f"{path}: a timeline is drawn as {', '.join(SUFFIXES)}")
+    return Timeline()
+
+
+def _gallery(path: Path, hide: bool) -> Gallery:
+    from mien.outputs.gallery import Gallery
+
+    return Gallery(path, hide=hide)
 
 
 def _say(message: str) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from mien.cli.options import LedgerFile, Overwrite, Split, Why, check_free, ledger_for
@@ -89,6 +88,8 @@ def _opened(data: Path, labels: str | None) -> Iterator[Table]:
         folder.import_folder(data, file, labels=words, validation=0, test=0)
         made = tables.read(file)
         whole = set(made.splits.tolist()) == {"train"}
+        import numpy as np
+
         yield made.with_splits(np.full(len(made), "validation"), made.info) if whole else made
 
 

@@ -60,7 +60,8 @@ class YuNet:
         except Exception as error:  # ONNX Runtime raises many types of its own
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise DetectorError(f"ONNX Runtime cannot load {file}: {reason}") from error
-        self._threshold = threshold
+        self._file, self._threshold = file, threshold
+        self._single: YuNet | None = self if threads == 1 else None
         self._input = self._session.get_inputs()[0].name
         self._outputs = [f"{part}_{stride}" for part in ("cls", "obj", "bbox", "kps") for stride in _STRIDES]
 
@@ -79,6 +80,12 @@ class YuNet:
             points = tuple((x, y) for x, y in row[4:14].reshape(5, 2).tolist())
             found.append(Detection(Box(*row[:4].tolist()), min(max(float(row[14]), 0.0), 1.0), points))
         return ordered(found, picture)
+
+    def on_one_thread(self) -> YuNet:
+        """The same detector for many pictures at a time, each on one thread."""
+        if self._single is None:
+            self._single = YuNet(self._file, threshold=self._threshold, threads=1)
+        return self._single
 
     def look(self, picture: NDArray[np.uint8], least: float) -> NDArray[np.float32]:
         """What the network sees in a picture as it is, doubles suppressed, the surest first.

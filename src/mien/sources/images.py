@@ -262,7 +262,7 @@ def _from_image(image: Image.Image) -> NDArray[np.uint8]:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _from_wide(values: NDArray[Any], mode: str) -> NDArray[np.uint8]:

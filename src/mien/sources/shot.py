@@ -1,4 +1,4 @@
-"""One picture out of a source, with where and when it was taken: what every source yields."""
+"""One picture out of a source, with where and when it was taken: what every source yields, read or not yet."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import MienError
+from mien.errors import MienError, PictureError
+from mien.sources.images import Color, Picture, read_noted
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +32,28 @@ class Shot:
     time: float | None = None
     live: bool = False
     note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """One picture that is still to be read, by whichever thread has the time.
+
+    Attributes:
+        source: as of a :class:`Shot`.
+        picture: a path, an encoded picture, a PIL image or an array.
+        color: the order of an array's channels.
+    """
+
+    source: str | None
+    picture: Picture
+    color: Color | None = None
+
+    def read(self) -> Shot:
+        """The picture, or why it cannot be read."""
+        try:
+            color = self.color if isinstance(self.picture, np.ndarray) else None
+            pixels, note = read_noted(self.picture, color=color)
+            return Shot(self.source, pixels, note=note)
+        except PictureError as error:
+            told = self.source is None or str(error).startswith(self.source)
+            return Shot(self.source, None, error if told else PictureError(f"{self.source}: {error}"))

@@ -38,7 +38,7 @@ from mien.sources import archive, images, video
 from mien.sources import camera as live
 from mien.sources.addresses import is_address
 from mien.sources.images import Color, Picture
-from mien.sources.shot import Shot
+from mien.sources.shot import Shot, Unread
 
 if TYPE_CHECKING:
     from mien.sources.http import Reply
@@ -96,21 +96,26 @@ def shots(source: Source, reading: ReadOptions | None = None) -> Iterator[Shot]:
         PictureError: something in the iterable is no source at all, or an array without its
             channel order or with a fourth axis.
     """
+    yield from (one.read() if isinstance(one, Unread) else one for one in unread(source, reading))
+
+
+def unread(source: Source, reading: ReadOptions | None = None) -> Iterator[Shot | Unread]:
+    """As :func:`shots`, but single pictures come before they are read, so that several threads can do it."""
     reading = reading or ReadOptions()
     if isinstance(source, (str, os.PathLike)):
         yield from _guarded(os.fsdecode(source), reading)
     elif isinstance(source, (bytearray, memoryview)):
-        yield _picture(None, bytes(source), None)
+        yield Unread(None, bytes(source))
     elif isinstance(source, np.ndarray) and (
         source.ndim > 3 or (reading.color is None and source.shape[2:] in ((3,), (4,)))
     ):
         # The caller's fault and no damaged picture: every further one would fail alike.
         yield Shot(None, images.read(source, color=reading.color))
     elif isinstance(source, (bytes, Image.Image, np.ndarray)):
-        yield _picture(None, source, reading.color)
+        yield Unread(None, source, reading.color)
     elif isinstance(source, Iterable) and not isinstance(source, io.IOBase):  # whose lines would be taken for names
         for one in source:
-            yield from shots(one, reading)
+            yield from unread(one, reading)
     else:
         raise PictureError(f"a source is a path, an address, a picture, or many of them, not {type(source).__name__}")
 
@@ -126,7 +131,7 @@ def is_more_than_a_picture(word: str) -> bool:
     return "://" in word or is_live(word) or archive.is_archive(path) or path.suffix.lower() in video.SUFFIXES
 
 
-def _guarded(word: str, reading: ReadOptions) -> Iterator[Shot]:
+def _guarded(word: str, reading: ReadOptions) -> Iterator[Shot | Unread]:
     name = video.without_password(word) if "://" in word else word
     if name in reading.skip:
         return
@@ -136,10 +141,10 @@ def _guarded(word: str, reading: ReadOptions) -> Iterator[Shot]:
         yield Shot(name, None, error)
 
 
-def _of_word(word: str, reading: ReadOptions) -> Iterator[Shot]:
+def _of_word(word: str, reading: ReadOptions) -> Iterator[Shot | Unread]:
     camera = _CAMERA.fullmatch(word)
     if word == "-":
-        yield _picture("-", sys.stdin.buffer.read(images.MAX_BYTES + 1), None)
+        yield Unread("-", sys.stdin.buffer.read(images.MAX_BYTES + 1))
     elif camera:
         yield from _limited(live.read_camera(int(camera[1])), reading)
     elif live.is_stream(word):
@@ -154,7 +159,7 @@ def _of_word(word: str, reading: ReadOptions) -> Iterator[Shot]:
         yield from _of_path(Path(word), reading)
 
 
-def _of_path(path: Path, reading: ReadOptions) -> Iterator[Shot]:
+def _of_path(path: Path, reading: ReadOptions) -> Iterator[Shot | Unread]:
     try:
         folder, there = path.is_dir(), path.exists()
     except (OSError, ValueError) as error:
@@ -175,11 +180,11 @@ def _of_path(path: Path, reading: ReadOptions) -> Iterator[Shot]:
         for name, data in archive.members(path):
             if name in reading.skip:
                 continue
-            yield Shot(name, None, data) if isinstance(data, MienError) else _picture(name, data, None)
+            yield Shot(name, None, data) if isinstance(data, MienError) else Unread(name, data)
     elif path.suffix.lower() in video.SUFFIXES:
         yield from _ahead(video.read_file(path, every=reading.every, start=reading.start, end=reading.end))
     else:
-        yield _picture(str(path), path, None)
+        yield Unread(str(path), path)
 
 
 def matching(pattern: Path) -> list[Path]:
@@ -200,7 +205,7 @@ def matching(pattern: Path) -> list[Path]:
         raise PictureError(f"{pattern}: no pattern for files: {error}") from error
 
 
-def _of_address(address: str, reading: ReadOptions) -> Iterator[Shot]:
+def _of_address(address: str, reading: ReadOptions) -> Iterator[Shot | Unread]:
     from mien.sources import http  # what speaks HTTP is loaded where an address is read
 
     with http.open_address(address, private=reading.private) as reply:
@@ -214,7 +219,7 @@ def _of_address(address: str, reading: ReadOptions) -> Iterator[Shot]:
                 frames = video.read_file(path, every=reading.every, start=reading.start, end=reading.end, name=name)
                 yield from _ahead(frames)
         else:
-            yield _picture(name, http.read_picture(reply), None)
+            yield Unread(name, http.read_picture(reply))
 
 
 def _motion_jpeg(reply: Reply, name: str) -> Iterator[Shot]:
@@ -272,13 +277,3 @@ def _ahead(shots: Iterator[Shot], depth: int = 4) -> Iterator[Shot]:
     finally:
         over.set()
         thread.join()
-
-
-def _picture(name: str | None, picture: Picture, color: Color | None) -> Shot:
-    try:
-        pixels, note = images.read_noted(picture, color=color if isinstance(picture, np.ndarray) else None)
-        return Shot(name, pixels, note=note)
-    except PictureError as error:
-        text = str(error)
-        told = name is None or text.startswith(name)
-        return Shot(name, None, error if told else PictureError(f"{name}: {text}"))
