@@ -4,8 +4,9 @@
     python benchmarks/scene_cuts.py --table benchmarks/scene_cuts.json
 
 Clips (640x360, with noise, never written to disk) are made of PublicTest faces, tinted, each with its blurred edge,
-before a backdrop. At a cut another person is in the same place at the same size, the worst case for a tracker. ``clips`` of each
-kind are followed as ``mien predict`` does it, and beside it with every frame taken for a continuation of the last.
+before a backdrop. At a cut another person is in the same place at the same size, the worst case for a tracker.
+``clips`` of each kind are followed as ``mien predict`` does it, and beside it with every frame taken for a continuation
+of the last.
 
 - cut: share of the cuts after which the second person has the number of the first.
 - same scene: share of the clips in which the one person who acts in it gets a second number.

@@ -9,6 +9,8 @@ Wu, Peng and Yu 2023, "YuNet: A Tiny Millisecond-level Face Detector".
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -61,8 +63,13 @@ class YuNet:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise DetectorError(f"ONNX Runtime cannot load {file}: {reason}") from error
         self._threshold = threshold
+        self._file, self._threads = file.absolute(), threads
         self._input = self._session.get_inputs()[0].name
         self._outputs = [f"{part}_{stride}" for part in ("cls", "obj", "bbox", "kps") for stride in _STRIDES]
+
+    def __reduce__(self) -> tuple[Callable[[Path], YuNet], tuple[Path]]:
+        """By its file, which must be in the same place where it arrives."""
+        return partial(YuNet, threshold=self._threshold, threads=self._threads), (self._file,)
 
     def detect(self, picture: NDArray[np.uint8], *, longest: int | None = None) -> list[Detection]:
         """The faces of an RGB uint8 (H, W, 3) picture from left to right, in its pixels.
