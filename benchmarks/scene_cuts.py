@@ -195,6 +195,7 @@ def measure(data: tables.Table, clips: int, seed: int) -> dict[str, Any]:
         }
     for name, (way, rate, options) in SAME_SCENE.items():
         cast = actors(data, clips, seed, way)
+        settings: dict[str, Any] = {"seconds": 1.0, **options}
         made = [
             list(
                 shot(
@@ -202,7 +203,7 @@ def measure(data: tables.Table, clips: int, seed: int) -> dict[str, Any]:
                     backdrop(BACKDROPS[k % len(BACKDROPS)], seed + k),
                     np.random.default_rng(seed + k),
                     rate=rate,
-                    **{"seconds": 1.0} | options,
+                    **settings,
                 )
             )
             for k in range(clips)
