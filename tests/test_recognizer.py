@@ -1,4 +1,5 @@
 import io
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 import mien
+from mien import models
 from mien.errors import DetectorError, ModelError, PictureError
 from mien.recognizer import Recognizer
 from mien.sources.images import read
@@ -190,3 +192,31 @@ def test_a_model_that_does_not_say_its_prior_has_no_other_either():
     with pytest.raises(ModelError, match="does not say under which prior"):
         Recognizer(StubModel(), detector="none", prior="balanced")
     assert Recognizer(StubModel(), detector="none").predict(np.zeros((48, 48), np.uint8)).prior is None
+
+
+@pytest.mark.parametrize("detector", ["haar", "none"])
+def test_a_recognizer_that_was_pickled_answers_the_same(portrait, detector):
+    recognizer = Recognizer("fast", detector, threads=1, min_size=20, search="quick")
+    data = pickle.dumps(recognizer)
+    assert len(data) < 5000, "by name, not with the model in it"
+    again = pickle.loads(data)
+    assert again.made() == recognizer.made()
+    assert again.predict(portrait) == recognizer.predict(portrait)
+
+
+def test_a_pickled_model_is_not_taken_for_another(tmp_path):
+    fast, default = (models.load(name).path for name in ("fast", "default"))
+    path = tmp_path / "model.onnx"
+    path.write_bytes(fast.read_bytes())
+    data = pickle.dumps(models.load(path, threads=1))
+    path.write_bytes(default.read_bytes())
+    with pytest.raises(ModelError, match="another model"):
+        pickle.loads(data)
+
+
+@pytest.mark.parametrize("name", ["https://example.org/" + "a" * 500, "clip\n.mp4"])
+def test_an_address_is_shown_short_and_escaped(name):
+    with pytest.raises(PictureError, match="stream") as raised:
+        Recognizer("fast", "none").predict(name)
+    assert len(str(raised.value)) < 160
+    assert "\n" not in str(raised.value)

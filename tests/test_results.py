@@ -122,3 +122,9 @@ def test_equal_faces_and_frames_have_equal_hashes():
 
     assert hash(frame(0.5)) == hash(frame(0.5))
     assert len({frame(0.5), frame(0.5), frame(0.25)}) == 2
+
+
+def test_equal_frames_have_equal_hashes():
+    made = [Frame("a.jpg", 4, 3, (), "haar", "m 1", prior={"happy": share}) for share in (1.0, 1.0, 0.5)]
+    assert len(set(made)) == 2
+    assert hash(made[0]) == hash(made[1])

@@ -258,6 +258,10 @@ class Frame:
     note: str | None = None
     origin: Any = field(default=None, compare=False)
 
+    def __hash__(self) -> int:
+        """Of what equal frames share; the prior, a mapping, cannot be hashed."""
+        return hash((self.source, self.index, self.time, self.faces, self.detector, self.model, self.error, self.note))
+
     def __repr__(self) -> str:
         """One line: source, size, number of faces and their expressions."""
         place = self.source or "picture"

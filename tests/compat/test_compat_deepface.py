@@ -241,3 +241,17 @@ def test_an_unreadable_picture_is_a_value_error(picture, message):
         DeepFace.analyze(picture, model=StubModel())
     assert isinstance(caught.value, DeepFace.ImgNotFound)
     assert isinstance(caught.value, PictureError)
+
+
+@pytest.mark.parametrize("option", ["actions", "detector_backend"])
+def test_none_is_refused_in_the_shims_own_words(portrait, option):
+    with pytest.raises(DeepFace.UnimplementedError, match=f"{option}=None"):
+        DeepFace.analyze(portrait, **{option: None})
+
+
+def test_the_picture_of_a_list_that_fails_is_named(portrait):
+    with pytest.raises(DeepFace.FaceNotDetected, match="item 1: "):
+        DeepFace.analyze([portrait, np.zeros((99, 99, 3), np.uint8)], detector_backend="opencv")
+    with pytest.raises(DeepFace.ImgNotFound, match="item 0: ") as raised:
+        DeepFace.analyze(["A" * 100_000])
+    assert len(str(raised.value)) < 300

@@ -552,3 +552,19 @@ def test_a_video_at_an_address(web, tmp_path, monkeypatch):
     assert not list(kept.iterdir())
     assert error_of(web("/none", "video/mp4", b"no video"), PRIVATE).startswith(url.replace("clip", "none: no video"))
     assert not list(kept.iterdir())
+
+
+def test_the_item_of_a_list_that_fails_is_named(gradient):
+    grey = gradient[..., 0]
+    found = list(shots([grey, b"no picture", grey]))
+    assert [shot.error is None for shot in found] == [True, False, True]
+    assert str(found[1].error).startswith("item 1: ")
+    with pytest.raises(PictureError, match="item 2: a colour array"):
+        list(shots([grey, grey, gradient]))
+    with pytest.raises(PictureError, match="item 1: a source is"):
+        list(shots(iter([grey, None])))
+
+
+def test_a_name_that_is_no_name_is_not_echoed_whole():
+    (shot,) = shots("A" * 100_000)
+    assert len(str(shot.error)) < 300

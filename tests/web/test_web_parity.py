@@ -270,6 +270,22 @@ def test_the_surroundings_of_known_faces_are_searched_as_in_python(node):
     assert len(wanted[2]) < len(wanted[8]) == 2, "the second face must be missed at first, or nothing was left out"
 
 
+def test_cuts_are_seen_where_python_sees_them(node):
+    """Scenes that end, return at once, return late, are moved along, and go dark; a bright square stays in each."""
+    scenes = [cv2.resize(noise(6, 30, seed), (900, 240), interpolation=cv2.INTER_CUBIC) // 2 for seed in range(3)]
+    order = [0] * 3 + [1] * 2 + [0] * 3 + [2] * 12 + [0] * 3
+    follower, wanted, frames = Follower(Bright(), interval=4), [], []
+    for index, scene in enumerate(order):
+        picture = np.roll(scenes[scene], 2 * index, axis=1) // (2 if index % 5 == 4 else 1)
+        picture[80:120, 100:140] = resize(noise(4, 4, 9) // 6 + 205, 40, 40)
+        wanted.append([[track, one.box.x, one.box.y] for one, track in follower.update(picture, index / 25)])
+        frames.append({"image": encoded(picture), "at": index / 25})
+    (found,) = node.values([{"way": "follow", "interval": 4, "frames": frames}])
+    assert found == wanted
+    tracks = [one[0][0] for one in wanted]
+    assert tracks == [1] * 3 + [2] * 2 + [1] * 3 + [3] * 12 + [4] * 3
+
+
 @pytest.mark.parametrize("size", [(512, 512), (640, 416)])
 def test_yunets_numbers_are_read_as_opencv_reads_them(node, shared, portrait, size):
     import onnxruntime

@@ -17,7 +17,7 @@ import numpy as np
 
 from mien.compat.inputs import opened
 from mien.compat.seven import seven
-from mien.errors import MienError, PictureError
+from mien.errors import MienError, PictureError, shown
 from mien.models import Model
 from mien.recognizer import Recognizer
 from mien.results import Box, Face, Frame
@@ -104,16 +104,24 @@ def analyze(
         warnings.warn(recognizer.notice, stacklevel=2)
     points = detector_backend == "retinaface"
     if isinstance(img_path, list) or (isinstance(img_path, np.ndarray) and img_path.ndim == 4):
-        return [analyze_with(one, recognizer, enforce_detection, points) for one in img_path]
+        return [_item(number, one, recognizer, enforce_detection, points) for number, one in enumerate(img_path)]
     return analyze_with(img_path, recognizer, enforce_detection, points)
+
+
+def _item(number: int, picture: Any, recognizer: Recognizer, enforce: bool, points: bool) -> list[dict[str, Any]]:
+    """One picture of a list; an error says which, counted from 0."""
+    try:
+        return analyze_with(picture, recognizer, enforce, points)
+    except (FaceNotDetected, ImgNotFound) as error:
+        raise type(error)(f"item {number}: {error}") from error
 
 
 def check_options(actions: str | Iterable[str], anti_spoofing: bool) -> None:
     """Raise UnimplementedError for actions other than "emotion", and for ``anti_spoofing``."""
-    wanted = [actions] if isinstance(actions, str) else list(actions)
+    wanted = [actions] if isinstance(actions, str) or not isinstance(actions, Iterable) else list(actions)
     if wanted != ["emotion"] * max(len(wanted), 1):
         raise UnimplementedError(
-            f"actions={actions!r}: mien reads expressions only, it does not guess age, gender or race:"
+            f"actions={shown(repr(actions))}: mien reads expressions only, it does not guess age, gender or race:"
             " pass actions=['emotion']"
         )
     if anti_spoofing:
@@ -126,11 +134,11 @@ def detector_for(backend: str) -> str:
     Raises:
         UnimplementedError: deepface has none of that name.
     """
-    if backend in _DETECTORS:
+    if isinstance(backend, str) and backend in _DETECTORS:
         return _DETECTORS[backend]
-    if backend.startswith("yolo"):
+    if isinstance(backend, str) and backend.startswith("yolo"):
         return "auto"
-    raise UnimplementedError(f"detector_backend={backend!r}, expected {', '.join(_DETECTORS)} or yolo...")
+    raise UnimplementedError(f"detector_backend={shown(repr(backend))}, expected {', '.join(_DETECTORS)} or yolo...")
 
 
 @lru_cache(maxsize=8)

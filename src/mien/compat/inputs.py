@@ -11,7 +11,7 @@ import base64
 from contextlib import suppress
 from typing import Any
 
-from mien.errors import PictureError
+from mien.errors import PictureError, shown
 from mien.sources.images import Picture
 
 
@@ -31,7 +31,7 @@ def opened(picture: Any) -> Picture:
         if picture.startswith("data:image/"):
             return _decoded(picture)
         if picture.lower().startswith(("http://", "https://")):
-            raise PictureError(f"{picture}: addresses are not fetched; download the picture and pass its path")
+            raise PictureError(f"{shown(picture)}: addresses are not fetched; download the picture and pass its path")
     if callable(getattr(picture, "read", None)):
         return _contents(picture)
     return picture

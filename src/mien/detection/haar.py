@@ -8,6 +8,8 @@ Viola and Jones 2001, "Rapid Object Detection using a Boosted Cascade of Simple 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -39,6 +41,10 @@ class Haar:
                 " pip install 'opencv-python-headless<5', or use the detector yunet"
             )
         self._cascade = cv2.CascadeClassifier(str(file))
+
+    def __reduce__(self) -> tuple[Callable[[], Haar], tuple[()]]:
+        """Made anew where it arrives."""
+        return partial(Haar, notice=self.notice), ()
 
     def detect(self, picture: NDArray[np.uint8], *, longest: int | None = None) -> list[Detection]:
         """The faces of an RGB uint8 (H, W, 3) picture from left to right, in its pixels."""

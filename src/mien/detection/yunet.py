@@ -9,6 +9,8 @@ Wu, Peng and Yu 2023, "YuNet: A Tiny Millisecond-level Face Detector".
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -60,10 +62,19 @@ class YuNet:
         except Exception as error:  # ONNX Runtime raises many types of its own
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise DetectorError(f"ONNX Runtime cannot load {file}: {reason}") from error
+<<<<<<< HEAD
         self._file, self._threshold = file, threshold
         self._single: YuNet | None = self if threads == 1 else None
+=======
+        self._threshold = threshold
+        self._file, self._threads = file.absolute(), threads
+>>>>>>> wt-faults3
         self._input = self._session.get_inputs()[0].name
         self._outputs = [f"{part}_{stride}" for part in ("cls", "obj", "bbox", "kps") for stride in _STRIDES]
+
+    def __reduce__(self) -> tuple[Callable[[Path], YuNet], tuple[Path]]:
+        """By its file, which must be in the same place where it arrives."""
+        return partial(YuNet, threshold=self._threshold, threads=self._threads), (self._file,)
 
     def detect(self, picture: NDArray[np.uint8], *, longest: int | None = None) -> list[Detection]:
         """The faces of an RGB uint8 (H, W, 3) picture from left to right, in its pixels.

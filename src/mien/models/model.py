@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -43,6 +44,7 @@ class Model:
 
     def __init__(self, path: str | Path, *, threads: int | None = None, provider: str = "cpu") -> None:
         self.path = Path(path)
+        self._made = {"threads": threads, "provider": provider}
         data = read_file(self.path)
         _, self.card = detach(data, where=str(path))
         options = onnxruntime.SessionOptions()
@@ -65,6 +67,10 @@ class Model:
                 )
 
     card: Card
+
+    def __reduce__(self) -> tuple[Callable[[Path], Model], tuple[Path]]:
+        """By its file, which is read again where it arrives and must hold the same graph."""
+        return partial(_again, self.card.graph_sha256, **self._made), (self.path.absolute(),)
 
     def score(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Probabilities of each face.
@@ -94,6 +100,14 @@ class Model:
             name: np.concatenate([np.asarray(part[index], np.float32) for part in parts])
             for index, name in enumerate(self.card.outputs)
         }
+
+
+def _again(graph: str, path: Path, *, threads: int | None, provider: str) -> Model:
+    """A pickled model, loaded."""
+    model = Model(path, threads=threads, provider=provider)
+    if model.card.graph_sha256 != graph:
+        raise ModelError(f"{path}: another model than the one that was pickled")
+    return model
 
 
 def read_file(path: Path) -> bytes:

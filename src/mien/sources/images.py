@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mien.errors import MissingExtraError, PictureError, require
+from mien.errors import MissingExtraError, PictureError, require, shown
 from mien.sources import formats, orientation
 
 #: What :func:`read` takes.
@@ -160,7 +160,8 @@ def _from_file(path: Path) -> tuple[NDArray[np.uint8], str | None]:
     except FileNotFoundError as error:
         raise PictureError(f"{path}: no such file") from error
     except (OSError, ValueError) as error:
-        raise PictureError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
+        named = path if len(str(path)) < 1024 else shown(path)
+        raise PictureError(f"{named}: cannot be read: {getattr(error, 'strerror', error)}") from error
     try:
         return decode_noted(data)
     except PictureError as error:

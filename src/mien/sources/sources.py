@@ -26,14 +26,14 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from PIL import Image
 
-from mien.errors import MienError, PictureError, SourceError
+from mien.errors import MienError, PictureError, SourceError, shown
 from mien.sources import archive, images, video
 from mien.sources import camera as live
 from mien.sources.addresses import is_address
@@ -114,10 +114,25 @@ def unread(source: Source, reading: ReadOptions | None = None) -> Iterator[Shot 
     elif isinstance(source, (bytes, Image.Image, np.ndarray)):
         yield Unread(None, source, reading.color)
     elif isinstance(source, Iterable) and not isinstance(source, io.IOBase):  # whose lines would be taken for names
+<<<<<<< HEAD
         for one in source:
             yield from unread(one, reading)
+=======
+        for number, one in enumerate(source):
+            yield from _item(number, one, reading)
+>>>>>>> wt-faults3
     else:
         raise PictureError(f"a source is a path, an address, a picture, or many of them, not {type(source).__name__}")
+
+
+def _item(number: int, one: Picture, reading: ReadOptions) -> Iterator[Shot]:
+    """One of many sources; where it has no name, its error says which it is, counted from 0."""
+    try:
+        for shot in shots(one, reading):
+            nameless = shot.source is None and isinstance(shot.error, PictureError)
+            yield replace(shot, error=PictureError(f"item {number}: {shot.error}")) if nameless else shot
+    except PictureError as error:
+        raise PictureError(f"item {number}: {error}") from error
 
 
 def is_live(word: str) -> bool:
@@ -163,7 +178,8 @@ def _of_path(path: Path, reading: ReadOptions) -> Iterator[Shot | Unread]:
     try:
         folder, there = path.is_dir(), path.exists()
     except (OSError, ValueError) as error:
-        raise PictureError(f"{path}: cannot be read: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise PictureError(f"{shown(path)}: cannot be read: {reason}") from error
     if folder:
         found = images.find_pictures(path, images.SUFFIXES | video.SUFFIXES)
         if not found:

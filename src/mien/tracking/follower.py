@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mien.detection.base import LONGEST, Detection, Detector
 from mien.results import Box
+from mien.tracking.cuts import Change, SceneCuts
 from mien.tracking.tracker import Tracker
 
 # Pixels that a region is scaled to at most: a face then fills about 100, of which detectors miss none.
@@ -21,7 +22,7 @@ _SAME = 0.4
 
 
 class Follower:
-    """Finds and numbers the faces of a moving picture.
+    """Finds and numbers the faces of a moving picture; after a cut all are new.
 
     Args:
         detector: what finds faces.
@@ -37,6 +38,7 @@ class Follower:
     ) -> None:
         self._detector = detector
         self._tracker = Tracker(memory=memory)
+        self._cuts = SceneCuts()
         self._interval, self._memory, self._longest = interval, memory, longest
         self._since = interval  # calls since the whole frame was searched
         self._last = 0.0
@@ -48,8 +50,14 @@ class Follower:
             picture: RGB uint8 (H, W, 3).
             at: seconds since the clip began; not before that of the last call.
         """
-        if at - self._last > _CLOSE:
+        change = self._cuts.update(picture, at)
+        if change is Change.CUT:
+            self._tracker.forget()
+        elif change is Change.BACK:
+            self._tracker.recall()
+        if at - self._last > _CLOSE or change in (Change.CUT, Change.BACK):
             self._since = self._interval
+        strict = change is Change.SOME and at - self._last <= _CLOSE
         regions = self._regions(picture, at)
         self._last = at
         if self._since < self._interval and not self._tracker.expected(at, within=self._memory):
@@ -60,7 +68,7 @@ class Follower:
         if not regions or len(found) < len(regions):
             found = self._detector.detect(picture, longest=self._longest)
             self._since = 1
-        return list(zip(found, self._tracker.update(picture, found, at), strict=True))
+        return list(zip(found, self._tracker.update(picture, found, at, strict=strict), strict=True))
 
     def _regions(self, picture: NDArray[np.uint8], at: float) -> list[tuple[int, int, int, int]]:
         """Where to look (left, top, right, bottom); none: everywhere."""

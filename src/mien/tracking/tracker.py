@@ -29,6 +29,8 @@ _LOOKS_WEIGHT, _SCALE_WEIGHT = 1.0, 0.5
 # Looks (1 - cosine) further apart than the first belong to different people where a face was out of sight; those
 # nearer than the second to the same one, also where it is not quite where it was expected.
 _LOOKS_LIMIT, _LOOKS_ALIKE, _ALIKE_REACH = 0.6, 0.2, 1.5
+# The same of a face in two frames that follow each other and differ, as at a cut before the same wall.
+_LOOKS_STRICT = 0.5
 # Shares of the old in what is remembered of speed and looks.
 _SPEED_MEMORY, _LOOKS_MEMORY = 0.8, 0.9
 # Where frames are seconds apart, people are remembered for a little more than two of them.
@@ -68,15 +70,27 @@ class Tracker:
     def __init__(self, *, memory: float = 1.5) -> None:
         self._memory = memory
         self._tracks: list[_Track] = []
+        self._forgotten: list[_Track] = []
         self._count, self._last = 0, 0.0
 
-    def update(self, picture: NDArray[np.uint8], found: list[Detection], at: float) -> list[int]:
+    def forget(self) -> None:
+        """Whoever is seen from now on is somebody new."""
+        self._forgotten, self._tracks = self._tracks, []
+
+    def recall(self) -> None:
+        """Take back the last :meth:`forget`: who was seen before it is known again."""
+        self._tracks, self._forgotten = self._forgotten, []
+
+    def update(
+        self, picture: NDArray[np.uint8], found: list[Detection], at: float, *, strict: bool = False
+    ) -> list[int]:
         """The number of each find, counted from 1 in order of appearance.
 
         Args:
             picture: RGB uint8 (H, W, 3), the frame that they were found in.
             found: its faces.
             at: its time in seconds; not before that of the last call.
+            strict: the frame differs from the last one, so that nobody is taken for somebody who looks otherwise.
         """
         memory = max(self._memory, _FRAMES_REMEMBERED * (at - self._last))
         self._last = at
@@ -87,7 +101,7 @@ class Tracker:
         costs = np.full((len(self._tracks), len(found)), np.inf)
         for row, track in enumerate(self._tracks):
             for column in range(len(found)):
-                costs[row, column] = _cost(track, centres[column], sizes[column], looks[column], at)
+                costs[row, column] = _cost(track, centres[column], sizes[column], looks[column], at, strict)
         taken = {column: row for row, column in assign(costs)}
         hidden = _hiding([one.box for one in found])
         numbers: list[int] = []
@@ -107,14 +121,17 @@ class Tracker:
         return [track.box(at) for track in self._tracks if at - track.seen <= within]
 
 
-def _cost(track: _Track, centre: NDArray[np.float64], size: float, looks: NDArray[np.float32], at: float) -> float:
-    """How ill a find fits a person; infinite where it cannot be the same."""
+def _cost(
+    track: _Track, centre: NDArray[np.float64], size: float, looks: NDArray[np.float32], at: float, strict: bool
+) -> float:
+    """Matching cost of a detection and a track; infinite where it cannot be the same person."""
     unseen = at - track.seen
     apart = 1 - float(looks @ track.looks)
     reach = min(_REACH + _REACH_GROWTH * unseen, _REACH_MOST) * (_ALIKE_REACH if apart < _LOOKS_ALIKE else 1.0)
     away = float(np.hypot(*(centre - track.expected(at)))) / max(track.size, size)
     scale = abs(math.log(size / track.size))
-    if away > reach or scale > _SCALE_REACH or (unseen > 0.3 and apart > _LOOKS_LIMIT):
+    limit = _LOOKS_STRICT if strict else _LOOKS_LIMIT if unseen > 0.3 else math.inf
+    if away > reach or scale > _SCALE_REACH or apart > limit:
         return math.inf
     return away / reach + _SCALE_WEIGHT * scale / _SCALE_REACH + _LOOKS_WEIGHT * apart
 

@@ -2,6 +2,7 @@
  * Where to look for faces in a moving picture: everywhere now and then, around the known ones in between.
  * The JavaScript side of `mien/tracking/follower.py`.
  */
+import { Change, SceneCuts } from "./cuts.js";
 import { cut, roundEven } from "./pixels.js";
 import { Tracker } from "./tracker.js";
 import { LONGEST, overlap } from "./yunet.js";
@@ -13,6 +14,7 @@ const SAME = 0.4;
 export class Follower {
   #detect;
   #tracker;
+  #cuts = new SceneCuts();
   #interval;
   #memory;
   #longest;
@@ -31,11 +33,15 @@ export class Follower {
   }
 
   /**
-   * The faces of the next frame with their track ids, from left to right.
+   * The faces of the next frame with their track ids, from left to right; after a cut all ids are new.
    * @returns {Promise<{detection: object, track: number}[]>}
    */
   async update(picture, at) {
-    if (at - this.#last > CLOSE) this.#since = this.#interval;
+    const change = this.#cuts.update(picture, at);
+    if (change === Change.CUT) this.#tracker.forget();
+    if (change === Change.BACK) this.#tracker.recall();
+    if (at - this.#last > CLOSE || change === Change.CUT || change === Change.BACK) this.#since = this.#interval;
+    const strict = change === Change.SOME && at - this.#last <= CLOSE;
     const regions = this.#regions(picture, at);
     this.#last = at;
     if (this.#since < this.#interval && !this.#tracker.expected(at, this.#memory).length) {
@@ -50,7 +56,7 @@ export class Follower {
       found = await this.#detect(picture, this.#longest);
       this.#since = 1;
     }
-    const tracks = this.#tracker.update(picture, found, at);
+    const tracks = this.#tracker.update(picture, found, at, strict);
     return found.map((detection, index) => ({ detection, track: tracks[index] }));
   }
 

@@ -10,7 +10,7 @@ const THUMBNAIL = 12;
 const REACH = 0.7, REACH_GROWTH = 1.5, REACH_MOST = 2.5;
 const SCALE_REACH = Math.log(1.8);
 const LOOKS_WEIGHT = 1, SCALE_WEIGHT = 0.5;
-const LOOKS_LIMIT = 0.6, LOOKS_ALIKE = 0.2, ALIKE_REACH = 1.5;
+const LOOKS_LIMIT = 0.6, LOOKS_STRICT = 0.5, LOOKS_ALIKE = 0.2, ALIKE_REACH = 1.5;
 const SPEED_MEMORY = 0.8, LOOKS_MEMORY = 0.9;
 const FRAMES_REMEMBERED = 2.1;
 const HIDES = 0.15;
@@ -19,6 +19,7 @@ const HIDES = 0.15;
 export class Tracker {
   #memory;
   #tracks = [];
+  #forgotten = [];
   #count = 0;
   #last = 0;
 
@@ -26,14 +27,25 @@ export class Tracker {
     this.#memory = memory;
   }
 
+  /** Whoever is seen from now on is somebody new. */
+  forget() {
+    [this.#forgotten, this.#tracks] = [this.#tracks, []];
+  }
+
+  /** Take back the last `forget`: who was seen before it is known again. */
+  recall() {
+    [this.#tracks, this.#forgotten] = [this.#forgotten, []];
+  }
+
   /**
    * The track id of each detection, counted from 1 in order of appearance.
    * @param picture RGB picture that they were found in
    * @param found detections with `box`
    * @param at seconds; not before that of the last call
+   * @param strict the frame differs from the last one: nobody is taken for somebody who looks otherwise
    * @returns {number[]}
    */
-  update(picture, found, at) {
+  update(picture, found, at, strict = false) {
     const memory = Math.max(this.#memory, FRAMES_REMEMBERED * (at - this.#last));
     this.#last = at;
     this.#tracks = this.#tracks.filter((track) => at - track.seen <= memory);
@@ -43,7 +55,7 @@ export class Tracker {
       size: Math.sqrt(box.width * box.height),
       looks: thumbnail(picture, box),
     }));
-    const costs = this.#tracks.map((track) => faces.map((face) => matchingCost(track, face, at)));
+    const costs = this.#tracks.map((track) => faces.map((face) => matchingCost(track, face, at, strict)));
     const taken = new Map(assign(costs, this.#tracks.length, faces.length).map(([row, column]) => [column, row]));
     const tracks = [...this.#tracks];
     return faces.map((face, column) => {
@@ -76,7 +88,7 @@ function expectedCentre(track, at) {
 }
 
 /** Infinite where it cannot be the same face. */
-function matchingCost(track, face, at) {
+function matchingCost(track, face, at, strict) {
   const unseen = at - track.seen;
   let alike = 0;
   for (let index = 0; index < face.looks.length; index++) alike += face.looks[index] * track.looks[index];
@@ -85,7 +97,8 @@ function matchingCost(track, face, at) {
   const [x, y] = expectedCentre(track, at);
   const away = Math.hypot(face.x - x, face.y - y) / Math.max(track.size, face.size);
   const scale = Math.abs(Math.log(face.size / track.size));
-  if (away > reach || scale > SCALE_REACH || (unseen > 0.3 && apart > LOOKS_LIMIT)) return Infinity;
+  const limit = strict ? LOOKS_STRICT : unseen > 0.3 ? LOOKS_LIMIT : Infinity;
+  if (away > reach || scale > SCALE_REACH || apart > limit) return Infinity;
   return away / reach + (SCALE_WEIGHT * scale) / SCALE_REACH + LOOKS_WEIGHT * apart;
 }
 
