@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from itertools import count
+from itertools import chain, count, islice
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +22,8 @@ from mien.detection import quality
 from mien.detection.base import LONGEST, Detection, Detector
 from mien.detection.detectors import build
 from mien.detection.framing import Framing, crop
-<<<<<<< HEAD
 from mien.detection.yunet import YuNet
-from mien.errors import DetectorError, ModelError, PictureError
-=======
 from mien.errors import DetectorError, ModelError, PictureError, shown
->>>>>>> wt-faults3
 from mien.models import Card, Model, load
 from mien.models.prior import Prior, resolve, reweight
 from mien.results import Face, Frame
@@ -173,14 +169,8 @@ class Recognizer:
             PictureError: the picture cannot be read, or is of the wrong shape or type.
         """
         if isinstance(picture, (str, os.PathLike)) and sources.is_more_than_a_picture(os.fspath(picture)):
-<<<<<<< HEAD
-            shown = ascii(os.fspath(picture))[:80]
-            raise PictureError(f"predict takes one picture; {shown} is read by stream(...), frame by frame")
-=======
             named = shown(os.fspath(picture))
             raise PictureError(f"predict takes one picture; '{named}' is read by stream(...), frame by frame")
-        pixels, note = read_noted(picture, color=color)
->>>>>>> wt-faults3
         is_file = isinstance(picture, (str, os.PathLike))
         pixels, note = read_noted(picture, color=color)
         seen = self._see(Shot(os.fspath(picture) if is_file else None, pixels, note=note), self.detector)
@@ -237,6 +227,12 @@ class Recognizer:
                 take no memory once they are searched.
         """
         following = following or TrackingOptions()
+        shots = iter(shots)
+        first = list(islice(shots, 1))
+        if ahead and isinstance(next(iter(first), None), Unread):
+            first += islice(shots, 1)
+            ahead = len(first) == 2  # one picture alone has all cores as it is
+        shots = chain(first, shots)
         workers = (self._threads or _cores()) if ahead else 1
         detector = self.detector
         if workers > 1 and isinstance(detector, YuNet):

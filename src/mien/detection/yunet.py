@@ -62,13 +62,8 @@ class YuNet:
         except Exception as error:  # ONNX Runtime raises many types of its own
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise DetectorError(f"ONNX Runtime cannot load {file}: {reason}") from error
-<<<<<<< HEAD
-        self._file, self._threshold = file, threshold
+        self._file, self._threshold, self._threads = file.absolute(), threshold, threads
         self._single: YuNet | None = self if threads == 1 else None
-=======
-        self._threshold = threshold
-        self._file, self._threads = file.absolute(), threads
->>>>>>> wt-faults3
         self._input = self._session.get_inputs()[0].name
         self._outputs = [f"{part}_{stride}" for part in ("cls", "obj", "bbox", "kps") for stride in _STRIDES]
 

@@ -42,11 +42,13 @@ class Unread:
         source: as of a :class:`Shot`.
         picture: a path, an encoded picture, a PIL image or an array.
         color: the order of an array's channels.
+        item: its number, from 0, among many sources; the error of a picture without a name tells it.
     """
 
     source: str | None
     picture: Picture
     color: Color | None = None
+    item: int | None = None
 
     def read(self) -> Shot:
         """The picture, or why it cannot be read."""
@@ -55,5 +57,7 @@ class Unread:
             pixels, note = read_noted(self.picture, color=color)
             return Shot(self.source, pixels, note=note)
         except PictureError as error:
+            if self.source is None and self.item is not None:
+                return Shot(None, None, PictureError(f"item {self.item}: {error}"))
             told = self.source is None or str(error).startswith(self.source)
             return Shot(self.source, None, error if told else PictureError(f"{self.source}: {error}"))

@@ -114,23 +114,21 @@ def unread(source: Source, reading: ReadOptions | None = None) -> Iterator[Shot 
     elif isinstance(source, (bytes, Image.Image, np.ndarray)):
         yield Unread(None, source, reading.color)
     elif isinstance(source, Iterable) and not isinstance(source, io.IOBase):  # whose lines would be taken for names
-<<<<<<< HEAD
-        for one in source:
-            yield from unread(one, reading)
-=======
         for number, one in enumerate(source):
             yield from _item(number, one, reading)
->>>>>>> wt-faults3
     else:
         raise PictureError(f"a source is a path, an address, a picture, or many of them, not {type(source).__name__}")
 
 
-def _item(number: int, one: Picture, reading: ReadOptions) -> Iterator[Shot]:
+def _item(number: int, one: Picture, reading: ReadOptions) -> Iterator[Shot | Unread]:
     """One of many sources; where it has no name, its error says which it is, counted from 0."""
     try:
-        for shot in shots(one, reading):
-            nameless = shot.source is None and isinstance(shot.error, PictureError)
-            yield replace(shot, error=PictureError(f"item {number}: {shot.error}")) if nameless else shot
+        for shot in unread(one, reading):
+            if isinstance(shot, Unread):
+                yield replace(shot, item=number)
+            else:
+                nameless = shot.source is None and isinstance(shot.error, PictureError)
+                yield replace(shot, error=PictureError(f"item {number}: {shot.error}")) if nameless else shot
     except PictureError as error:
         raise PictureError(f"item {number}: {error}") from error
 
