@@ -27,7 +27,7 @@ check: $(VENV)/dev
 
 # Twenty-five thousand damaged and hostile files into everything that takes files from strangers, 5,000 over HTTP.
 fuzz: $(VENV)/dev
-	$(BIN)/python tests/fuzz/fuzz.py --cases 20000
+	$(BIN)/python tests/fuzz/fuzz.py --cases 20000 --videos 2000
 
 # What some tests of the service drive: a browser, a reverse proxy, ffmpeg, and a checker of accessibility. As root on
 # Debian and the like; elsewhere install the same by hand. What cannot be installed is no error: its tests say so.
