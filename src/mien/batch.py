@@ -17,7 +17,9 @@ import hashlib
 import json
 import logging
 import os
+import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -154,6 +156,8 @@ def _run(
             rows = data.from_items(items, override_num_blocks=len(left)).map(ReadShard, compute=pool, num_cpus=1)
             done = len(shards) - len(left)
             for row in rows.iter_rows():
+                if row["error"]:
+                    raise MienError(f"the job stopped: {row['error']}; call it again to go on")
                 pictures, faces, failed = (
                     pictures + row["pictures"],
                     faces + row["faces"],
@@ -166,6 +170,7 @@ def _run(
             raise MienError(f"the job stopped: {_cause(error)}; call it again to go on") from error
         finally:
             ray.shutdown()
+            files.sweep(folder)  # of the workers that were ended in the middle of a shard
     failures = _write_failures(folder, len(shards))
     yield Done(len(shards), len(left), pictures, faces, failed, failures, seconds, count)
 
@@ -180,16 +185,29 @@ class ReadShard:
         self._recognizer: Recognizer | None = None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Read a shard and write its part; returns its number and counts."""
+        """Read a shard and write its part; returns its number and counts, or why it could not be written.
+
+        What went wrong is returned, not raised: Ray would put its own words around it.
+        """
+        try:
+            return self._read(row) | {"error": ""}
+        except (MienError, OSError) as error:
+            return {"number": row["number"], "pictures": 0, "faces": 0, "failed": 0, "error": str(error)}
+
+    def _read(self, row: dict[str, Any]) -> dict[str, Any]:
         job = Job(**json.loads(row["job"]))
         recognizer = self._recognizer = self._recognizer or _alone(job)
         labels = list(next(iter(recognizer.model.card.outputs.values())).labels)
         pictures = faces = failed = 0
         part = Parquet(_part(Path(row["folder"]), int(row["number"])), labels)
         found = shots(json.loads(row["sources"]), Reading(every=job.every))
-        for _, frame in recognizer.read(found, Following(smooth=job.smooth)):
-            part.write(frame)
-            pictures, faces, failed = pictures + 1, faces + len(frame.faces), failed + (frame.error is not None)
+        try:
+            for _, frame in recognizer.read(found, Following(smooth=job.smooth)):
+                part.write(frame)
+                pictures, faces, failed = pictures + 1, faces + len(frame.faces), failed + (frame.error is not None)
+        except BaseException:
+            part.discard()
+            raise
         part.close()
         return {"number": row["number"], "pictures": pictures, "faces": faces, "failed": failed}
 
@@ -215,6 +233,8 @@ def _start(ray: Any, address: str | None, workers: int | None) -> None:
     # Ray's core warns of its own actors on stderr; what goes wrong comes as an exception.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")  # which prints its own stack at SIGTERM
+    before = signal.getsignal(signal.SIGTERM)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     try:
         if address:
@@ -230,6 +250,9 @@ def _start(ray: Any, address: str | None, workers: int | None) -> None:
             )
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise MienError(f"Ray cannot be started{f' at {address}' if address else ''}: {error}") from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)  # Ray's leaves with 15
 
 
 def _knock(address: str) -> None:
