@@ -1,10 +1,11 @@
 """The ``mien`` command, also as ``python -m mien``.
 
-Here is what may happen before the command line is loaded: Ctrl-C, and libraries that find no memory.
+Here is what may happen before and after the command line itself: Ctrl-C, and libraries that find no memory.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 
 
@@ -20,10 +21,12 @@ def run() -> None:
         raise
     except (ImportError, MemoryError) as error:
         said = str(error).partition("\n")[0][:200]
-        print(
-            f"mien: not enough memory, or a damaged library ({said}): see ulimit -v, or install again", file=sys.stderr
-        )
+        print(f"mien: not enough memory, or a damaged library ({said}): see ulimit -v", file=sys.stderr)
         sys.exit(2)
+    finally:
+        signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        )  # while Python closes, Ctrl-C would be told as an ignored exception
 
 
 if __name__ == "__main__":

@@ -22,11 +22,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mien import files
+from mien.batch_guard import guarded
 from mien.errors import MienError, PictureError, require
 from mien.models import read_card
 from mien.outputs.tables import Parquet
@@ -128,7 +130,7 @@ def run(
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else Ray tells its maker about each cluster
     require("ray", "batch")
-    with files.alone(folder):
+    with files.alone(folder), guarded():
         yield from _run(sources, folder, job, address, workers)
 
 
@@ -239,20 +241,35 @@ def _start(ray: Any, address: str | None, workers: int | None) -> None:
     try:
         if address:
             _knock(address)
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-        else:
-            ray.init(
-                num_cpus=workers or os.cpu_count() or 1,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level="ERROR",
-                object_store_memory=2**28,
-            )
+        with _silent():
+            if address:
+                ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+            else:
+                ray.init(
+                    num_cpus=workers or os.cpu_count() or 1,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level="ERROR",
+                    object_store_memory=2**28,
+                )
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise MienError(f"Ray cannot be started{f' at {address}' if address else ''}: {error}") from error
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)  # Ray's leaves with 15
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Standard error to nowhere: Ray's core writes there by itself, past Python; what fails is raised."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _knock(address: str) -> None:

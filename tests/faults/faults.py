@@ -91,7 +91,7 @@ class Campaign:
         try:
             out.mkdir()
             dice = random.Random(f"{self._seed}/{command.name}/{fault}")
-            older = command.replaces and fault not in ("folder", "file") and dice.random() < 0.6
+            older = command.replaces and fault not in ("folder", "file", "removed") and dice.random() < 0.6
             if older:
                 shutil.copytree(folder, out, dirs_exist_ok=True)
             return Verdict(command, fault, tuple(self._judged(command, fault, out, clean, seconds, older, dice)))
@@ -119,7 +119,11 @@ class Campaign:
             running.send(_SIGNALS[fault])
         elif fault == "removed":
             self._moment(command, running, out, before, seconds, dice)
+            late = set(clean) <= set(judge.contents(out))  # all was there already
             shutil.rmtree(out, ignore_errors=True)
+            if late:
+                running.wait()
+                return [*running.left()]
         end = self._ended(command, running, out, look=fault != "kill")
         out = out if out.is_dir() else out.parent
         end.files = judge.contents(out)

@@ -21,6 +21,8 @@ _KEPT = re.compile(r"\.(csv|jsonl)\.partial$")
 _NOISE = re.compile(
     r"Traceback|Stack|PC: @|SIGTERM received|raylet|\(pid=|ray::|RAY_|WARNING|Warning:|Exception ignored"
 )
+#: Lines on standard error that tell of no failure.
+_NEWS = tuple(f"mien: {word}:" for word in ("note", "annotated", "gallery", "interrupted", "stopped"))
 _SAYS_WHY = {
     "full": re.compile(r"No space left|disk may be full"),
     "removed": re.compile(r"does not exist|No such file|cannot write|cannot make|is gone"),
@@ -146,7 +148,7 @@ def said(ended: Ended, fault: str, options: str) -> list[str]:
     """What is wrong with what was printed, and with what is still running."""
     lines = [line for line in ended.err.splitlines() if line.strip()]
     wrong = [f"printed: {line[:100]}" for line in lines if _NOISE.search(line)][:2]
-    ours = [line for line in lines if line.startswith("mien: ") and not line.startswith("mien: note:")]
+    ours = [line for line in lines if line.startswith("mien: ") and not line.startswith(_NEWS)]
     if ended.code in (1, 2):
         if len(ours) != 1:
             wrong.append(f"{len(ours)} messages: {' | '.join(lines[-3:])[:200]}")

@@ -67,9 +67,9 @@ def start(asked: dict[str, Any]) -> int:
         )
         if asked["hook"]:
             HOOKS[asked["hook"]](Path(asked["inputs"]))
-        from mien.cli import main
+        from mien.__main__ import run
 
-        main()
+        run()
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 0
         _leave(code)
