@@ -1,5 +1,6 @@
-"""What a killed job leaves running."""
+"""What a killed job leaves running, and what its workers say."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from mien import batch
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are looked for in /proc")
 
@@ -48,3 +51,13 @@ def is_running(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_a_worker_says_why_it_cannot_write(tmp_path):
+    image = Path(__file__).resolve().parents[1] / "docs" / "astronaut.jpg"
+    asked = {"job": json.dumps({"detector": "none", "model": "fast"}), "number": 3, "sources": json.dumps([str(image)])}
+    done = batch.ReadShard()(asked | {"folder": str(tmp_path / "gone")})
+    assert done["error"].startswith("cannot write")
+    assert "gone does not exist" in done["error"]
+    (tmp_path / "job").mkdir()
+    assert batch.ReadShard()(asked | {"folder": str(tmp_path / "job")})["error"] == ""

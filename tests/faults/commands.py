@@ -49,7 +49,7 @@ COMMANDS = (
     Command("watch", f"watch IN/clip.mp4 {_READ} -o OUT/w.csv", hook="no_window"),
     Command("batch", f"batch IN/pictures {_READ} --shard 10 --workers 1 -o OUT/job", grows=True, needs="ray"),
     Command("import folder", "data import folder IN/classes -o OUT/t.parquet"),
-    Command("import parquet", "data import parquet IN/table.parquet -o OUT/t.parquet"),
+    Command("import parquet", "data import parquet IN/pictures.parquet -o OUT/t.parquet"),
     Command("clean", "data clean IN/table.parquet -o OUT/clean.parquet", grows=True),
     Command("pool", "data pool IN/table.parquet IN/other.parquet -o OUT/pool.parquet"),
     Command("describe", "data describe IN/table.parquet -o OUT/described", grows=True),

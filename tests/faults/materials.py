@@ -10,6 +10,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow
+from pyarrow import parquet
 
 TESTS = Path(__file__).resolve().parents[1]
 SHARED = TESTS.parents[1] / "shared"
@@ -65,6 +67,10 @@ def make(folder: Path) -> None:
     counts = {"train": 56, "validation": 28, "test": 14}
     write_patterns(folder / "table.parquet", counts)
     write_patterns(folder / "other.parquet", counts, seed=1)
+    names = ["happy", "sad"]
+    pictures = [(folder / "pictures" / f"{number:02}.png").read_bytes() for number in range(40)]
+    rows = {"image": pictures, "label": [names[number % 2] for number in range(40)]}
+    parquet.write_table(pyarrow.table(rows), folder / "pictures.parquet")
     (folder / "tiny.yaml").write_text(RECIPE)
     (folder / "pixels.yaml").write_text(CLASSICAL)
     if not missing("yunet"):

@@ -61,7 +61,7 @@ def test_a_right_end_is_right():
 
 def test_cases_are_drawn_by_the_seed_and_by_words():
     assert faults.chosen(50, 3, None) == faults.chosen(50, 3, None) != faults.chosen(50, 4, None)
-    assert [fault for _, fault in faults.chosen(0, 0, "batch kill")] == ["kill"]
+    assert [fault for _, fault in faults.chosen(9, 0, "batch kill")] == ["kill"]
 
 
 def test_a_file_that_is_cut_off_is_no_whole_one(tmp_path):

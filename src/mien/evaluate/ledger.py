@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from mien import files
-from mien.errors import DataError
+from mien.errors import DataError, WriteError
 
 if TYPE_CHECKING:
     from mien.evaluate.predictions import Scores
@@ -53,6 +53,8 @@ class Ledger:
             facts = (provenance["model"], provenance.get("graph_sha256", ""), provenance["data_fingerprint"])
             rows.append((today, *facts, one.label_set, len(part.truth), top1, self.why))
         text = io.StringIO()
+        if not self.path.parent.is_dir():
+            raise WriteError(f"cannot write the ledger {self.path}: the folder {self.path.parent} does not exist")
         with files.alone(self.path), files.explained(self.path):
             kept = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
             text.write(kept if not kept or kept.endswith("\n") else f"{kept}\n")
