@@ -15,20 +15,16 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import logging
 import os
-import signal
-import socket
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mien import files
 from mien.batch_guard import guarded
+from mien.batch_ray import start
 from mien.errors import MienError, PictureError, require
 from mien.models import read_card
 from mien.outputs.tables import Parquet
@@ -145,7 +141,7 @@ def _run(
     pictures = faces = failed = 0
     seconds, count = 0.0, 0
     if left:
-        _start(ray, address, workers)
+        start(ray, address, workers)
         began = time.monotonic()
         try:
             count = workers or max(round(ray.cluster_resources().get("CPU", 1)), 1)
@@ -229,54 +225,6 @@ def _alone(job: Job) -> Recognizer:
         prior=job.prior,
         search=job.search,
     )
-
-
-def _start(ray: Any, address: str | None, workers: int | None) -> None:
-    # Ray's core warns of its own actors on stderr; what goes wrong comes as an exception.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")  # which prints its own stack at SIGTERM
-    before = signal.getsignal(signal.SIGTERM)
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    try:
-        if address:
-            _knock(address)
-        with _silent():
-            if address:
-                ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-            else:
-                ray.init(
-                    num_cpus=workers or os.cpu_count() or 1,
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level="ERROR",
-                    object_store_memory=2**28,
-                )
-    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise MienError(f"Ray cannot be started{f' at {address}' if address else ''}: {error}") from error
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)  # Ray's leaves with 15
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Standard error to nowhere: Ray's core writes there by itself, past Python; what fails is raised."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
-def _knock(address: str) -> None:
-    """See that somebody listens there: Ray itself waits minutes for a cluster that is not there."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if colon and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _claim(folder: Path, job: Job, sources: Sequence[str]) -> None:
