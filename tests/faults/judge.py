@@ -55,7 +55,7 @@ def contents(folder: Path) -> Whole:
     """Each file below a folder with a summary of what a whole one says; an Exception where it is damaged."""
     found: Whole = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file():
+        if path.is_file() and "tfevents" not in path.name:  # whose names are times
             name = str(path.relative_to(folder))
             try:
                 found[name] = None if _TEMPORARY.search(name) else summary(path)

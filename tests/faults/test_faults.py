@@ -1,13 +1,9 @@
 """A few of the cases that ``make faults`` runs by the hundred, and that a wrong end is seen."""
 
 import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 import judge
+import pytest
 from commands import COMMANDS
 from judge import Ended
 
