@@ -49,6 +49,10 @@ DATA ?= fer2013.parquet
 results: $(VENV)/dev
 	$(BIN)/python benchmarks/results.py $(DATA)
 
+# The site of docs/, strict: a broken link is an error. Open build/site/index.html.
+docs: $(VENV)/dev
+	$(BIN)/sphinx-build -q -W --keep-going -E -b html docs build/site
+
 # Wheel and sdist; the wheel, at most 10 MB, is installed in a fresh environment and reads the portrait.
 dist: $(VENV)/base
 	rm -rf dist build/wheel

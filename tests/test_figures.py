@@ -112,6 +112,9 @@ def test_the_paper_page_shows_the_recorded_cells():
         ("results.md", "networks"),
         ("results.md", "averaging"),
         ("results.md", "fusion"),
+        ("results.md", "unsure"),
+        ("results.md", "recalibration"),
+        ("limits.md", "limits"),
         ("serve.md", "serve"),
     ],
 )

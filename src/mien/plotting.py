@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 INK, FAINT, BAND = "#222222", "#8a8a8a", "#f1f3f5"
-_DPI = 180
+DPI = 180
 
 
 def new_figure(width: float, height: float) -> Figure:
     """A figure of this many inches, white, laid out by constraints."""
     figure_module = require("matplotlib.figure", "tables")
-    return figure_module.Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
+    return figure_module.Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
 
 
 def plain(axes: Axes) -> None:

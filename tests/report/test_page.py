@@ -83,6 +83,24 @@ def test_every_headline_figure_is_that_of_the_predictions(text, found):
             assert stated == pytest.approx([f.n, *(100 * share for share in shares), f.ece], abs=0.0051)
 
 
+def test_the_verdict_comes_first_and_counts_the_right_answers(text, found):
+    first = text.partition("<section")[2].partition("<table")[0]
+    for scores in found[0].predictions["test"].scores:
+        part = scores.labelled()
+        right = int((part.probabilities.argmax(axis=1) == part.truth).sum())
+        assert f"Right on <strong>{right} of {len(part.truth)}</strong> test faces by the {scores.label_set}" in first
+
+
+def test_a_section_without_content_is_absent_and_named_at_the_end(text, found, tmp_path):
+    assert "groups" not in Links(text).ids
+    assert "figures per group: Not asked for: add --by COLUMN." in text.partition('<section id="absent">')[2]
+    plain = evidence.gather(found[0].run.path, None, ("validation",))
+    other = page.write(page.Request(plain, tmp_path)).read_text(encoding="utf-8")
+    gone = {"mistakes", "groups", "heat", "views", "copies", "spread"}
+    assert not gone & Links(other).ids
+    assert not gone & Links(other).anchors
+
+
 def test_text_from_outside_is_escaped(text):
     assert "stripes &amp; &lt;b&gt;bars&lt;/b&gt;" in text
     assert "<b>bars" not in text

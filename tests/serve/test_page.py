@@ -28,7 +28,7 @@ def browser():
     sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install -e '.[dev]'")
     with sync_api.sync_playwright() as playwright:
         options = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-        one = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        one = playwright.chromium.launch(executable_path=CHROMIUM, args=options, timeout=120_000)
         yield one
         one.close()
 

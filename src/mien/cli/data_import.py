@@ -290,6 +290,37 @@ def import_affectnet(
     summarise(output)
 
 
+@app.command("muxspace")
+def import_muxspace(
+    source: Annotated[Path, typer.Argument(help="Checkout of muxspace/facial_expressions: data/legend.csv, images.")],
+    output: Out,
+    everyone: Annotated[bool, typer.Option("--all-annotators", help="Also the labels known to be poor.")] = False,
+    faces: Annotated[Detector, typer.Option(help="What cuts the largest face out, framed as FER2013's.")] = (
+        Detector.yunet
+    ),
+    size: Size = 96,
+    validation: Validation = 0.3,
+    test: Test = 0.0,
+    seed: Seed = 0,
+) -> None:
+    """Import press photographs that are not FER2013's; people stay together.
+
+    git clone https://github.com/muxspace/facial_expressions && git -C facial_expressions checkout 5fb9c13a
+
+    mien data import muxspace facial_expressions -o elsewhere.parquet
+    """
+    _keep_apart(output, source)
+    from mien.cli.data_printing import progress_bar
+    from mien.data import muxspace
+    from mien.data.cutting import Cut
+    from mien.data.listed import Deal
+
+    deal, cut = Deal(validation, test, seed), Cut(faces, size)
+    with progress_bar("reading muxspace") as progress:
+        muxspace.import_muxspace(source, output, everyone=everyone, deal=deal, cut=cut, progress=progress)
+    summarise(output)
+
+
 def _keep_apart(output: Path, *sources: Path | str | None) -> None:
     """Refuse to write the table over a file that is read; no reader looks for tables in a folder."""
     read: list[Path] = []

@@ -37,7 +37,7 @@ def measure(found: Detection, crop: NDArray[np.uint8]) -> Quality:
     yaw = roll = None
     frontal = 1.0
     if len(found.landmarks) == 5:
-        yaw, roll = _pose(found.landmarks)
+        yaw, roll = pose(found.landmarks)
         frontal = 1 - abs(yaw)
     return Quality(size, sharpness, yaw, roll, min(size / _FULL_SIZE, 1.0) * sharpness * frontal)
 
@@ -57,7 +57,7 @@ def edges(crop: NDArray[np.uint8]) -> float:
     return float(cv2.Laplacian(grey, cv2.CV_32F).std()) / spread if spread > 1 else 0.0
 
 
-def _pose(landmarks: tuple[tuple[float, float], ...]) -> tuple[float, float]:
+def pose(landmarks: tuple[tuple[float, float], ...]) -> tuple[float, float]:
     """Yaw and roll: where the nose stands along the line through the eyes, and how that line lies."""
     left, right, nose = (np.array(point) for point in landmarks[:3])
     line = right - left

@@ -24,8 +24,9 @@ from mien import files
 from mien.errors import TrainingError, require
 from mien.evaluate import groups
 from mien.evaluate.ledger import Ledger
-from mien.evaluate.metrics import measure
+from mien.evaluate.metrics import Figures, measure
 from mien.networks.tta import NAMES
+from mien.plotting import DPI
 from mien.recipes.schema import Recipe
 from mien.report import grouping, plots, sections, sheet, views
 from mien.report.evidence import Evidence
@@ -34,6 +35,14 @@ from mien.report.spread import spread
 
 FILE = "report.html"
 _NO_TABLE = "This needs the faces: add --data FILE."
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A diagram on the page: its data URI, and its natural width in CSS pixels."""
+
+    uri: str
+    width: int
 
 
 @dataclass(frozen=True)
@@ -71,11 +80,11 @@ class Request:
         """The split of the sections that show one: test where it was scored."""
         return "test" if "test" in self.evidence.predictions else "validation"
 
-    def keep(self, name: str, png: bytes) -> str:
-        """Have a picture written beside the page; return it as data URI."""
+    def keep(self, name: str, png: bytes) -> Plot:
+        """Have a picture written beside the page; return it for the page."""
         slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
         self.pictures[f"{slug}.png"] = png
-        return _uri(png)
+        return Plot(_uri(png), round(int.from_bytes(png[16:20], "big") * 96 / DPI))
 
 
 def write(request: Request) -> Path:
@@ -108,6 +117,7 @@ def _content(request: Request) -> dict[str, Any]:
         "headline": [
             (name, measure(scores)) for name, answers in evidence.predictions.items() for scores in answers.scores
         ],
+        "verdicts": [_verdict(measure(scores)) for scores in evidence.predictions[request.split].scores],
         "data": sections.data_section(evidence.table) if evidence.table else None,
         "parts": sections.recipe_parts(evidence.recipe),
         "stages": sections.stage_rows(evidence.recipe) if isinstance(evidence.recipe, Recipe) else [],
@@ -121,14 +131,44 @@ def _content(request: Request) -> dict[str, Any]:
         "throughput": _throughput(evidence),
         "commands": _commands(request),
     }
-    return content | _groups(request) | _faces(request) | _views(request)
+    content |= _groups(request) | _faces(request) | _views(request)
+    absent = _absent(content)
+    return content | {"absent": [(name, why) for _, name, why in absent], "without": [part for part, _, _ in absent]}
 
 
-def _curves(request: Request) -> str:
+def _verdict(figures: Figures) -> dict[str, Any]:
+    """One output in one sentence: how many faces are right, and which label is found most and least often."""
+    seen = [found for found in figures.classes if found.n]
+    return {
+        "label_set": figures.label_set,
+        "right": round(figures.top1 * figures.n),
+        "n": figures.n,
+        "top1": figures.top1,
+        "interval": figures.interval,
+        "best": max(seen, key=lambda found: found.recall),
+        "worst": min(seen, key=lambda found: found.recall),
+    }
+
+
+def _absent(content: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """The sections that the page goes without: id, what they would show, and what they need."""
+    needs = (
+        ("mistakes", "most confident mistakes", content["heat_reason"]),
+        ("groups", "figures per group", content["groups_reason"]),
+        ("heat", "where the network looks", content["heat_reason"]),
+        ("views", "test-time views", content["views_reason"]),
+        ("copies", "test faces without copies", "needs --test, --data and a run by the official protocol."),
+        ("spread", "spread over seeds", "train the recipe with --set seed=2 and give all run folders to mien report."),
+    )
+    shown = {"copies": content["deduplicated"], "spread": content["spreads"]}
+    return [(part, name, why) for part, name, why in needs if not shown.get(part, content.get(part))]
+
+
+def _curves(request: Request) -> Plot | None:
     """The learning curves; none of a classical run."""
     evidence = request.evidence
     if not isinstance(evidence.recipe, Recipe):
-        return ""
+        return None
     return request.keep("curves", plots.curves(evidence.history, evidence.stages, evidence.kept))
 
 
@@ -153,7 +193,7 @@ def _groups(request: Request) -> dict[str, Any]:
     evidence, split = request.evidence, request.split
     if evidence.table is None or not request.by:
         reason = _NO_TABLE if request.by else "Not asked for: add --by COLUMN."
-        return {"groups": [], "groups_plot": "", "groups_reason": reason}
+        return {"groups": [], "groups_plot": None, "groups_reason": reason}
     request.say("comparing groups")
     divided = grouping.divide(evidence.table.split(split), request.by, request.bins, request.persons)
     found = [groups.compare(scores, one) for scores in evidence.predictions[split].scores for one in divided]
