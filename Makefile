@@ -7,7 +7,7 @@ SAMPLE := docs/astronaut.jpg
 # Tests run in two processes: one thread each, or torch's threads fight over the cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test check tools format formats fuzz results dist clean
+.PHONY: demo test check tools format formats fuzz faults results docs dist clean
 
 # What the base install can do: no torch, no data, no network after the install.
 demo: $(VENV)/base
@@ -27,7 +27,11 @@ check: $(VENV)/dev
 
 # Twenty-five thousand damaged and hostile files into everything that takes files from strangers, 5,000 over HTTP.
 fuzz: $(VENV)/dev
-	$(BIN)/python tests/fuzz/fuzz.py --cases 20000
+	$(BIN)/python tests/fuzz/fuzz.py --cases 20000 --videos 2000
+
+# Two hundred cases: every command that writes, killed, interrupted, on a full disk, twice at once. All of it as root.
+faults: $(VENV)/dev
+	$(BIN)/python tests/faults/faults.py --cases 200
 
 # What some tests drive: a browser, a reverse proxy, ffmpeg, a checker of accessibility, C for another processor. As root on
 # Debian and the like; elsewhere install the same by hand. What cannot be installed is no error: its tests say so.

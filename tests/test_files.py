@@ -3,6 +3,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -235,3 +236,35 @@ def test_a_pipe_gets_the_bytes(tmp_path):
     reader.join()
     assert got == [b"through"]
     assert pipe.is_fifo()
+
+
+def test_a_lock_on_a_full_disk_holds_and_leaves_nothing(old, monkeypatch):
+    real = os.write
+    monkeypatch.setattr("os.write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left")))
+    with files.alone(old), pytest.raises(WriteError, match="is writing it"), files.alone(old):
+        pass
+    monkeypatch.setattr("os.write", real)
+    assert list(old.parent.iterdir()) == [old]
+
+
+def test_a_lock_whose_taker_is_interrupted_leaves_nothing(old, monkeypatch):
+    monkeypatch.setattr("os.ftruncate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt), files.alone(old):
+        pass
+    assert list(old.parent.iterdir()) == [old]
+
+
+@pytest.mark.parametrize("beside", [None, "app"])
+def test_a_scratch_folder_that_a_killed_process_left_is_removed_and_no_other(tmp_path, monkeypatch, beside):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    where = f"Path({beside!r})" if beside else ""
+    code = f"held = files.scratch({where})\nfolder = held.__enter__()\n(folder / 'large').write_bytes(b'x')"
+    assert any("-" in name for name in killed(tmp_path, f"from pathlib import Path\nfrom mien import files\n{code}"))
+    (tmp_path / "mien-other").mkdir()
+    with files.scratch(tmp_path / beside if beside else None) as folder:
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([folder.name, "mien-other"])
+        with files.scratch(tmp_path / beside if beside else None) as second:
+            assert folder.exists()
+            assert second != folder
+    assert [path.name for path in tmp_path.iterdir()] == ["mien-other"]

@@ -15,9 +15,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import logging
 import os
-import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -25,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from mien import files
+from mien.batch_guard import guarded
+from mien.batch_ray import start
 from mien.errors import MienError, PictureError, require
 from mien.models import read_card
 from mien.outputs.tables import Parquet
@@ -126,7 +126,7 @@ def run(
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else Ray tells its maker about each cluster
     require("ray", "batch")
-    with files.alone(folder):
+    with files.alone(folder), guarded():
         yield from _run(sources, folder, job, address, workers)
 
 
@@ -141,7 +141,7 @@ def _run(
     pictures = faces = failed = 0
     seconds, count = 0.0, 0
     if left:
-        _start(ray, address, workers)
+        start(ray, address, workers)
         began = time.monotonic()
         try:
             count = workers or max(round(ray.cluster_resources().get("CPU", 1)), 1)
@@ -154,6 +154,8 @@ def _run(
             rows = data.from_items(items, override_num_blocks=len(left)).map(ReadShard, compute=pool, num_cpus=1)
             done = len(shards) - len(left)
             for row in rows.iter_rows():
+                if row["error"]:
+                    raise MienError(f"the job stopped: {row['error']}; call it again to go on")
                 pictures, faces, failed = (
                     pictures + row["pictures"],
                     faces + row["faces"],
@@ -166,6 +168,7 @@ def _run(
             raise MienError(f"the job stopped: {_cause(error)}; call it again to go on") from error
         finally:
             ray.shutdown()
+            files.sweep(folder)  # of the workers that were ended in the middle of a shard
     failures = _write_failures(folder, len(shards))
     yield Done(len(shards), len(left), pictures, faces, failed, failures, seconds, count)
 
@@ -180,16 +183,29 @@ class ReadShard:
         self._recognizer: Recognizer | None = None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Read a shard and write its part; returns its number and counts."""
+        """Read a shard and write its part; returns its number and counts, or why it could not be written.
+
+        What went wrong is returned, not raised: Ray would put its own words around it.
+        """
+        try:
+            return self._read(row) | {"error": ""}
+        except (MienError, OSError) as error:
+            return {"number": row["number"], "pictures": 0, "faces": 0, "failed": 0, "error": str(error)}
+
+    def _read(self, row: dict[str, Any]) -> dict[str, Any]:
         job = Job(**json.loads(row["job"]))
         recognizer = self._recognizer = self._recognizer or _alone(job)
         labels = list(next(iter(recognizer.model.card.outputs.values())).labels)
         pictures = faces = failed = 0
         part = Parquet(_part(Path(row["folder"]), int(row["number"])), labels)
         found = shots(json.loads(row["sources"]), Reading(every=job.every))
-        for _, frame in recognizer.read(found, Following(smooth=job.smooth)):
-            part.write(frame)
-            pictures, faces, failed = pictures + 1, faces + len(frame.faces), failed + (frame.error is not None)
+        try:
+            for _, frame in recognizer.read(found, Following(smooth=job.smooth)):
+                part.write(frame)
+                pictures, faces, failed = pictures + 1, faces + len(frame.faces), failed + (frame.error is not None)
+        except BaseException:
+            part.discard()
+            raise
         part.close()
         return {"number": row["number"], "pictures": pictures, "faces": faces, "failed": failed}
 
@@ -209,34 +225,6 @@ def _alone(job: Job) -> Recognizer:
         prior=job.prior,
         search=job.search,
     )
-
-
-def _start(ray: Any, address: str | None, workers: int | None) -> None:
-    # Ray's core warns of its own actors on stderr; what goes wrong comes as an exception.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    try:
-        if address:
-            _knock(address)
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-        else:
-            ray.init(
-                num_cpus=workers or os.cpu_count() or 1,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level="ERROR",
-                object_store_memory=2**28,
-            )
-    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise MienError(f"Ray cannot be started{f' at {address}' if address else ''}: {error}") from error
-
-
-def _knock(address: str) -> None:
-    """See that somebody listens there: Ray itself waits minutes for a cluster that is not there."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if colon and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _claim(folder: Path, job: Job, sources: Sequence[str]) -> None:

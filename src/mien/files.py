@@ -18,6 +18,7 @@ import re
 import secrets
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -188,6 +189,49 @@ def alone(path: str | Path) -> Iterator[None]:
 
 
 @contextmanager
+def scratch(beside: Path | None = None) -> Iterator[Path]:
+    """A folder that only this process uses, removed at the end; those that killed processes left are removed first.
+
+    Args:
+        beside: where it lies under a hidden name, so that what is made in it is renamed to this; None: where the
+            system keeps temporary files.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    place = Path(tempfile.gettempdir()) if beside is None else beside.absolute().parent
+    prefix = f"{'mien' if beside is None else f'.{beside.name[:40]}'}-{_HOST}-"
+    _sweep_folders(place, prefix)
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+        handle = -1 if os.name == "nt" else os.open(folder, os.O_RDONLY)
+        if handle < 0 or (take(handle) is not False and folder.exists()):  # else it was swept before it was locked
+            break
+        os.close(handle)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if handle >= 0:
+            os.close(handle)
+
+
+def _sweep_folders(place: Path, prefix: str) -> None:
+    if os.name == "nt":
+        return
+    with os.scandir(place) as entries:
+        left = [entry.path for entry in entries if entry.name.startswith(prefix)]
+    for name in left:
+        with suppress(OSError):  # gone, or another user's
+            handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+            try:
+                if os.fstat(handle).st_uid == os.geteuid() and take(handle):
+                    shutil.rmtree(name, ignore_errors=True)
+            finally:
+                os.close(handle)
+
+
+@contextmanager
 def explained(path: str | Path) -> Iterator[None]:
     """Turn an :class:`OSError` inside into a :class:`WriteError` that names the file and the cause."""
     try:
@@ -225,7 +269,7 @@ def _reserve(path: Path) -> tuple[Path, int]:
     folder = path.absolute().parent
     if folder not in _SWEPT:
         _SWEPT.add(folder)
-        _sweep(folder)
+        sweep(folder)
     while True:
         temporary = folder / f".{path.stem[:40]}-{_HOST}{secrets.token_hex(5)}.partial{suffix}"
         handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
@@ -237,7 +281,7 @@ def _reserve(path: Path) -> tuple[Path, int]:
         os.close(handle)
 
 
-def _sweep(folder: Path) -> None:
+def sweep(folder: Path) -> None:
     """Remove the temporary files of this machine's processes that were killed: those that nobody has locked."""
     if os.name == "nt" or not folder.is_dir():
         return

@@ -49,7 +49,12 @@ class Lock:
                     )
                 if _same(self._handle, self.path):  # not one that its holder has just removed
                     break
-            except BaseException:
+            except WriteError:
+                os.close(self._handle)
+                raise
+            except BaseException:  # interrupted: it may be ours already
+                if take(self._handle):
+                    self.path.unlink(missing_ok=True)
                 os.close(self._handle)
                 raise
             os.close(self._handle)
@@ -58,8 +63,13 @@ class Lock:
             "pid": os.getpid(),
             "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
-        os.ftruncate(self._handle, 0)
-        os.write(self._handle, json.dumps(told).encode() + b"\n")
+        try:
+            with suppress(OSError):  # a full disk: it is held all the same
+                os.ftruncate(self._handle, 0)
+                os.write(self._handle, json.dumps(told).encode() + b"\n")
+        except BaseException:
+            self.release()
+            raise
 
     def release(self) -> None:
         """Let others write. Does nothing the second time."""

@@ -1,8 +1,12 @@
 """Ctrl-C while a verb works: exit code 130, and nothing of Python shows."""
 
+import os
+import signal
+import time
+
 import pytest
 
-from mien import batch, cli, models
+from mien import __main__, batch, cli, files, models
 from mien.data import table
 
 
@@ -31,3 +35,39 @@ def test_control_c_is_told_by_the_exit_code(arguments, broken, monkeypatch, caps
         cli.main()
     assert ended.value.code == 130
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_sigterm_closes_what_is_open_and_is_told_by_the_exit_code(tmp_path, monkeypatch):
+    def ended(*_, **__):
+        with files.scratch(tmp_path / "x"):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+
+    monkeypatch.setattr(table, "read", ended)
+    monkeypatch.setattr("sys.argv", ["mien", "data", "describe", "faces.parquet"])
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 143
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, ""),
+        (MemoryError(), 2, "not enough memory"),
+        (ImportError("cv2.so: failed to map segment"), 2, "failed to map segment"),
+    ],
+)
+def test_what_happens_while_libraries_are_loaded_is_no_traceback(error, code, said, monkeypatch, capsys):
+    def fail():
+        raise error
+
+    monkeypatch.setattr(cli, "main", fail)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        __main__.run()
+    assert ended.value.code == code
+    assert said in capsys.readouterr().err

@@ -460,3 +460,21 @@ def test_a_part_behind_the_end_is_said(run, clip):
     code, _, err = run(clip, "--start", 100)
     assert (code, err.count("\n")) == (2, 1)
     assert "clip.avi: shows nothing from second 100 on" in err
+
+
+def test_a_copy_that_cannot_be_written_is_not_told_as_written(run, clip, tmp_path):
+    (tmp_path / "out.mp4").mkdir()
+    code, _, err = run(clip, "--annotate", tmp_path / "out.mp4")
+    assert code == 2
+    assert "out.mp4: it is a folder" in err
+    assert "annotated" not in err
+
+
+def test_an_older_copy_survives_what_fails_in_the_middle(run, clip, tmp_path, monkeypatch):
+    (tmp_path / "out.mp4").write_bytes(b"older")
+    monkeypatch.setattr("mien.outputs.tables.Csv.write", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+    code, _, err = run(clip, "--annotate", tmp_path / "out.mp4", "-o", tmp_path / "t.csv")
+    assert code == 2
+    assert "annotated" not in err
+    assert (tmp_path / "out.mp4").read_bytes() == b"older"
+    assert not list(tmp_path.glob(".out*"))

@@ -1,5 +1,6 @@
 """mien recipes and mien tune as a user runs them."""
 
+import errno
 import json
 import sys
 
@@ -89,3 +90,10 @@ def test_tune_prints_the_table_and_goes_on(patterns_path, tmp_path):
     assert "| seed | validation top-1 % |" in first.stdout
     assert "standard deviation" in first.stdout
     assert runner.invoke(app, ask).stdout == first.stdout
+
+
+def test_a_copy_is_whole_or_not_there(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda handle: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left")))
+    done = runner.invoke(app, ["recipes", "copy", "fast", str(tmp_path / "fast.yaml")])
+    assert "No space left" in str(done.exception)
+    assert list(tmp_path.iterdir()) == []

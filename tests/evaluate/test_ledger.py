@@ -1,6 +1,7 @@
 """Who scores test faces leaves a row, whichever way is taken."""
 
 import csv
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -66,3 +67,14 @@ def test_answers_without_labels_need_no_row(model, patterns):
     part = patterns.split("test")
     blind = part.take(np.arange(3))
     assert {len(rows) for rows in predictions.answers(model, blind).values()} == {3}
+
+
+def test_a_full_disk_keeps_the_rows_of_earlier_looks(model, patterns, tmp_path, monkeypatch):
+    ledger = Ledger(tmp_path / "looks.csv", "to see")
+    predictions.predict(model, patterns, "test", ledger=ledger)
+    before = ledger.path.read_bytes()
+    monkeypatch.setattr("os.fsync", lambda handle: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left")))
+    with pytest.raises(WriteError, match="No space left"):
+        predictions.predict(model, patterns, "test", ledger=ledger)
+    assert ledger.path.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["looks.csv"]

@@ -1,12 +1,8 @@
 """Five hundred of the cases that ``make fuzz`` runs by the ten thousand."""
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from targets import TARGETS
 
 import fuzz

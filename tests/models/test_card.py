@@ -138,6 +138,7 @@ def with_output(**change):
         ({"outputs": []}, ""),
         ({"golden": {"rgb": "", "probabilities": {}, "source": ""}}, "cannot reshape"),
         ({"name": None}, "name is no text"),
+        ({"name": "\ud800"}, "surrogates not allowed"),
     ],
 )
 def test_a_broken_card_is_one_line_that_says_what_is_wrong(change, reason):

@@ -116,3 +116,20 @@ def test_unknown_names_list_the_shipped_ones(tmp_path):
         loader.load("nothing like it")
     with pytest.raises(RecipeError, match="does not exist"):
         loader.load(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("name: 2020-13-45", "not YAML: month must be in 1..12"),
+        ("[" * 5000, "not YAML"),
+        ("kind: " + "x" * 5000, "kind must be classical"),
+        ("{'a\\nb': 1, name: x}", r"a\\nb: unknown key"),
+        ("stages: [" + "0, " * 1000 + "0]", "more"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_that_has_an_end(text, told):
+    with pytest.raises(RecipeError, match=told) as raised:
+        loader.parse(text)
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 2500

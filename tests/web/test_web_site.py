@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import sys
 import tarfile
 from pathlib import Path
@@ -168,3 +169,15 @@ def test_the_page_of_documents_has_the_recorded_weights():
         told = re.search(rf"^\| {re.escape(name)} \| (.*) \|$", page, re.MULTILINE)[1].split(" | ")
         digits = 3 if sizes["bytes"] < 1e5 else 2
         assert told == [f"{sizes[form] / 1e6:.{digits}f}" for form in ("bytes", "gzip", "brotli")], name
+
+
+def test_an_app_that_a_killed_process_took_away_is_put_back(cache, tmp_path, monkeypatch):
+    out = tmp_path / "app"
+    site.build(out)
+    left = tmp_path / ".app-0-left"
+    left.mkdir()
+    shutil.move(out, left / "old")
+    monkeypatch.setattr(site, "content", lambda model: (_ for _ in ()).throw(MienError("no network")))
+    with pytest.raises(MienError, match="no network"):
+        site.build(out)
+    assert (out / "index.html").exists()

@@ -1,12 +1,13 @@
 """The ``mien`` command: one file per verb, found here by name.
 
 Exit codes: 0 all done; 1 some inputs failed and were reported, the rest is done; 2 nothing could be done; 130
-interrupted by Ctrl-C.
+interrupted by Ctrl-C; 143 ended by SIGTERM, once temporary files are removed and helpers ended.
 A verb's file is imported when the verb is called; it imports what is heavy inside its functions.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Annotated
 
@@ -45,12 +46,21 @@ def root(
     """Read facial expressions in pictures and videos; train networks for it and measure them."""
 
 
+def _terminated(number: int, _: object) -> None:
+    """Leave as an exception does, so that everything that is open is closed; the second time at once."""
+    signal.signal(number, signal.SIG_DFL)
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Run the command; mien's own errors become one line on stderr and exit code 2."""
     output = Watched()
     code: int = 0
+    before = signal.signal(signal.SIGTERM, _terminated)
     try:
         app()
+    except KeyboardInterrupt:  # outside of what the command itself does
+        code = 130
     except MienError as error:
         print(f"mien: {error}", file=sys.stderr)
         code = 2
@@ -59,4 +69,6 @@ def main() -> None:
     except OSError:
         if not output.failed:
             raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
     sys.exit(output.finish(code))

@@ -75,8 +75,11 @@ class Copies:
     def __enter__(self) -> Copies:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or issubclass(kind, KeyboardInterrupt):  # by which one leaves a camera
+            self._close()
+        elif self._movie:
+            self._movie[2].discard()
 
     def _save(self, shot: Shot, drawn: NDArray[np.uint8]) -> None:
         from PIL import Image

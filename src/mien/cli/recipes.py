@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from mien import files
 from mien.errors import RecipeError, require
 
 _PIPED = 120  # columns of a list that goes into a file or another program
@@ -53,11 +54,8 @@ def copy(
 
     text, _ = recipes.read(recipe)
     target = out or Path(f"{recipe}.yaml")
-    try:
-        with target.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise RecipeError(f"{target} exists: name another file") from error
-    except OSError as error:
-        raise RecipeError(f"cannot write {target}: {error.strerror}") from error
+    with files.alone(target):
+        if target.exists():
+            raise RecipeError(f"{target} exists: name another file")
+        files.write(target, text)
     print(target)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mien.cli.options import LedgerFile, Overwrite, Split, Why, check_free, ledger_for
 from mien.errors import DataError
-from mien.files import keep_inputs, write
+from mien.files import keep_inputs, scratch, write
 
 if TYPE_CHECKING:
     from mien.data.table import Table
@@ -83,8 +82,8 @@ def _opened(data: Path, labels: str | None) -> Iterator[Table]:
             raise DataError("--labels names the classes of a folder: leave it out with a table")
         yield tables.read(data)
         return
-    with TemporaryDirectory() as place:
-        file, words = Path(place) / "table.parquet", class_folders.read_labels(labels) if labels else None
+    with scratch() as place:
+        file, words = place / "table.parquet", class_folders.read_labels(labels) if labels else None
         folder.import_folder(data, file, labels=words, validation=0, test=0)
         made = tables.read(file)
         whole = set(made.splits.tolist()) == {"train"}

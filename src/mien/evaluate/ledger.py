@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import csv
 import datetime
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from mien import files
 from mien.errors import DataError, WriteError
 
 if TYPE_CHECKING:
@@ -50,12 +52,14 @@ class Ledger:
             top1 = f"{100 * right / len(part.truth):.2f}" if len(part.truth) else ""
             facts = (provenance["model"], provenance.get("graph_sha256", ""), provenance["data_fingerprint"])
             rows.append((today, *facts, one.label_set, len(part.truth), top1, self.why))
-        fresh = not self.path.exists()
-        try:
-            with self.path.open("a", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows] if fresh else rows)
-        except OSError as error:
-            raise WriteError(f"cannot write the ledger {self.path}: {error.strerror or error}") from error
+        text = io.StringIO()
+        if not self.path.parent.is_dir():
+            raise WriteError(f"cannot write the ledger {self.path}: the folder {self.path.parent} does not exist")
+        with files.alone(self.path), files.explained(self.path):
+            kept = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+            text.write(kept if not kept or kept.endswith("\n") else f"{kept}\n")
+            csv.writer(text, lineterminator="\n").writerows(rows if kept else [COLUMNS, *rows])
+            files.write(self.path, text.getvalue())
 
 
 def needed(split: str, ledger: Ledger | None) -> None:

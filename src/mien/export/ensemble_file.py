@@ -7,7 +7,6 @@ chosen in :mod:`mien.evaluate.ensemble`.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from mien.evaluate.predictions import Predictions
 from mien.export import gates, graph
 from mien.export.figures import complete
 from mien.export.fusion_file import fuse, fusible
-from mien.files import write
+from mien.files import scratch, write
 from mien.models import Card, Model, Output
 from mien.models.card import attach, detach
 from mien.models.model import read_file
@@ -84,8 +83,8 @@ def package(
     outputs = _outputs(members, choices)
     bare = _mean(members, outputs)
     card = _describe(members, outputs, name, version)
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "mean.onnx"
+    with scratch() as folder:
+        place = folder / "mean.onnx"
         place.write_bytes(attach(bare, card))
         model = Model(place)
         scored = predictions.predict(model, table, "validation")

@@ -6,14 +6,13 @@ file with both heads, also one that has a fusion already, so a file can be renew
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from mien import files
 from mien.data import ferplus
 from mien.data.table import Table
 from mien.errors import ExportError
@@ -56,8 +55,8 @@ def fuse(file: bytes, table: Table, where: str = "the file") -> bytes:
     if not fusible(card, table):
         raise ExportError(f"{where} cannot be fused: it takes the heads ferplus and fer2013, and FER+ votes")
     names = {output.label_set: name for name, output in card.heads.items()}
-    with tempfile.TemporaryDirectory() as folder:
-        old = Path(folder) / "old.onnx"
+    with files.scratch() as folder:
+        old = folder / "old.onnx"
         old.write_bytes(file)
         before = predictions.predict(Model(old), table, "validation")
         said = {s.label_set: s.probabilities for s in before.scores if s.output in card.heads}
@@ -68,7 +67,7 @@ def fuse(file: bytes, table: Table, where: str = "the file") -> bytes:
         weights = {f"{ANSWER}_{label_set}": weight for label_set, weight in fusion.WEIGHTS.items()}
         answer = Output(BASIC_SEVEN, FUSED, fitted.temperature, bias=fitted.bias, fusion=weights, prior=fusion.PRIOR)
         made = _extended(bare, {names[label_set]: f"{ANSWER}_{label_set}" for label_set in names}, answer)
-        new = Path(folder) / "new.onnx"
+        new = folder / "new.onnx"
         renewed = replace(card, outputs={ANSWER: answer, **heads})
         new.write_bytes(attach(made, renewed))
         model = Model(new)

@@ -5,7 +5,6 @@ Everything that is fitted or chosen here is fitted and chosen on the validation 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -122,13 +121,13 @@ def package(
     facts = {"precision": options.precision, "views": options.views} | facts
     if options.views == "ten-crop":
         facts["crop"] = options.crop or looks.default_crop(data.size)
-    with tempfile.TemporaryDirectory() as folder:
-        model = _draft(made, made_logits, source, table, terms or Terms(), facts, Path(folder) / "made.onnx")
+    with files.scratch() as folder:
+        model = _draft(made, made_logits, source, table, terms or Terms(), facts, folder / "made.onnx")
         scored = [predictions.predict(model, source.table, "validation")]
         if made is exact:
             facts["parity"] = _check_parity(model, source)
         else:
-            reference = _draft(exact, logits, source, table, Terms(), {}, Path(folder) / "exact.onnx")
+            reference = _draft(exact, logits, source, table, Terms(), {}, folder / "exact.onnx")
             facts["gate"] = _check_agreement(reference, model, source.table, scored[0])
         content = _finish(model, scored[0], facts)
     if fusible(model.card, source.table):

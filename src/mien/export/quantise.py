@@ -9,11 +9,9 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from mien import files
 from mien.errors import ExportError
 from mien.runtime import onnxruntime
 
@@ -88,8 +87,8 @@ def to_int8(
 
 
 def _quantise(network: onnx.ModelProto, faces: NDArray[np.uint8], method: str, reduce_range: bool) -> onnx.ModelProto:
-    with tempfile.TemporaryDirectory() as folder, _quiet():
-        given, prepared, made = (str(Path(folder) / name) for name in ("given.onnx", "prepared.onnx", "made.onnx"))
+    with files.scratch() as folder, _quiet():
+        given, prepared, made = (str(folder / name) for name in ("given.onnx", "prepared.onnx", "made.onnx"))
         onnx.save(network, given)
         # Symbolic shapes are for transformers: behind the batch, every shape of these graphs is a number.
         quantization.quant_pre_process(given, prepared, skip_symbolic_shape=True)

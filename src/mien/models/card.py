@@ -202,6 +202,8 @@ def _document(value: bytes, where: str) -> dict[str, Any]:
         if len(value) > _LARGEST:
             raise ValueError(f"{len(value):,} bytes are too many")
         document = json.loads(value)
+        if b"\\u" in value:  # half a pair, which no terminal or file takes
+            json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise _invalid(where, "nested too deep" if isinstance(error, RecursionError) else str(error)) from error
     if not isinstance(document, dict) or "format" not in document:

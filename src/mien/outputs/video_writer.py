@@ -24,6 +24,8 @@ from mien.sources import video
 
 #: File names that count as a video to write.
 SUFFIXES = (".mp4", ".m4v", ".mov")
+# What ffmpeg may say of a disk and end with code 0 all the same.
+_DISK = ("No space left", "Input/output error", "quota exceeded")
 # A pause is shown as a still picture for this many seconds at most.
 _LONGEST_PAUSE = 10.0
 
@@ -98,6 +100,15 @@ class Movie:
             if self._file:
                 self._file.discard()
 
+    def discard(self) -> None:
+        """Leave no file; one of that name that was there before stays."""
+        if self._pipe:
+            self._pipe.kill()
+        with suppress(MienError):  # whatever ffmpeg says of being killed
+            self._finish()
+        if self._file:
+            self._file.discard()
+
     def _open(self) -> None:
         assert self._size is not None
         width, height = self._size
@@ -149,11 +160,11 @@ class Movie:
     def _finish(self) -> None:
         if self._writer:
             self._writer.release()
-            if self._written:
-                self._check()
         try:
             if self._pipe:
                 self._end(self._pipe)
+            if self._written and not self._failed:
+                self._check()
         finally:
             self._pipe = None
             if self._said:
@@ -161,12 +172,14 @@ class Movie:
                 self._said = None
 
     def _check(self) -> None:
-        """OpenCV says nothing of a full disk; the file then lacks what makes it one."""
+        """OpenCV says nothing of a full disk, and ffmpeg may end well on one; the file then lacks what makes it one."""
         assert self._file
+        if self._file.is_stream:
+            return
         try:
             video.rate_of(self._file.temporary)
         except SourceError as error:
-            raise MienError(f"cannot write {self._path}: what OpenCV made is no video; the disk may be full") from error
+            raise MienError(f"cannot write {self._path}: what was made is no video; the disk may be full") from error
 
     def _end(self, pipe: subprocess.Popen[bytes]) -> None:
         assert pipe.stdin
@@ -179,7 +192,7 @@ class Movie:
         finally:
             pipe.kill()  # does nothing to one that has ended
             pipe.wait()
-        if code:
+        if code or any(word in self._reason() for word in _DISK):
             raise MienError(f"cannot write {self._path}: {self._reason() or f'ffmpeg ended with code {code}'}")
 
     def _reason(self) -> str:

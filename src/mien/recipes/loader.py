@@ -38,6 +38,10 @@ _NETWORKS = {"residual", "vgg", "separable", "attentional", "backbone"}
 
 
 _CLASSICAL_PARTS: dict[str, type[BaseModel]] = {"data": Data, "reduce": Pca, **KINDS}
+# What PyYAML raises: besides its own errors those of values it makes, as a thirteenth month.
+_NO_YAML = (yaml.YAMLError, ValueError, RecursionError)
+_MOST_FAULTS = 20  # that a message lists
+
 #: A recipe of either kind.
 Experiment = Recipe | ClassicalRecipe
 
@@ -104,24 +108,26 @@ def parse(text: str, where: str = "recipe", overrides: Iterable[str] = ()) -> Ex
     """
     try:
         document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{where} is not YAML: {' '.join(str(error).split())}") from error
+    except _NO_YAML as error:
+        raise RecipeError(f"{where} is not YAML: {_plain(' '.join(str(error).split()), 300)}") from error
     if not isinstance(document, dict):
         raise RecipeError(f"{where} must be a mapping with name, description, heads and stages")
     for change in overrides:
         override(document, change)
     kind = document.get("kind")
     if kind not in (None, "classical"):
-        raise RecipeError(f"{where}: kind must be classical, or be left out for a network, not {kind!r}")
+        raise RecipeError(f"{where}: kind must be classical, or be left out for a network, not {_short(kind)}")
     root = ClassicalRecipe if kind else Recipe
     try:
         return root.model_validate(document)
     except ValidationError as error:
         # A list of faulty parts is not too short as well, whatever pydantic says.
         faults = [fault for fault in error.errors() if fault["type"] != "too_short" or not fault["input"]]
-        raise RecipeError(
-            f"{where} has {len(faults)} fault(s): {'; '.join(_describe(f, root) for f in faults)}"
-        ) from error
+        told = [_describe(fault, root) for fault in faults[:_MOST_FAULTS]]
+        told += [f"and {len(faults) - len(told):,} more"] if len(faults) > len(told) else []
+        raise RecipeError(f"{where} has {len(faults):,} fault(s): {'; '.join(told)}") from error
+    except RecursionError as error:
+        raise RecipeError(f"{where} is nested too deep") from error
 
 
 def override(document: dict[str, Any], change: str) -> None:
@@ -142,11 +148,11 @@ def override(document: dict[str, Any], change: str) -> None:
     """
     path, equals, text = change.partition("=")
     if not equals or not path:
-        raise RecipeError(f"cannot set {change!r}: write path=value, as in stages.0.epochs=5")
+        raise RecipeError(f"cannot set {_short(change)}: write path=value, as in stages.0.epochs=5")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"cannot set {path}: {text!r} is not YAML") from error
+    except _NO_YAML as error:
+        raise RecipeError(f"cannot set {_plain(path)}: {_short(text)} is not YAML") from error
     *parents, last = path.split(".")
     holders: list[Any] = [document]
     for key in parents:
@@ -173,7 +179,7 @@ def _positions(holder: Any, key: str, change: str) -> list[int]:
     if isinstance(holder, list) and key.isdecimal() and int(key) < len(holder):
         return [int(key)]
     held = f"a list of {len(holder)}, counted from 0" if isinstance(holder, list) else "no list and no mapping"
-    raise RecipeError(f"cannot set {change!r}: there is no {key!r} in {held}")
+    raise RecipeError(f"cannot set {_short(change)}: there is no {key!r} in {held}")
 
 
 def dump(recipe: Experiment) -> str:
@@ -183,12 +189,22 @@ def dump(recipe: Experiment) -> str:
 
 def _describe(fault: Any, root: type[BaseModel]) -> str:
     kinds = _NETWORKS if root is Recipe else KINDS.keys()
-    path = ".".join(str(part) for part in fault["loc"] if part not in kinds) or "recipe"
+    path = _plain(".".join(str(part) for part in fault["loc"] if part not in kinds)) or "recipe"
     if fault["type"] != "extra_forbidden":
-        return f"{path}: {fault['msg'].removeprefix('Value error, ')}"
+        return f"{path}: {_plain(fault['msg'].removeprefix('Value error, '), 300)}"
     valid = _keys(fault["loc"][:-1], root)
     near = get_close_matches(str(fault["loc"][-1]), valid, n=1)
     return f"{path}: unknown key; " + (f"did you mean {near[0]}?" if near else f"valid: {', '.join(valid)}")
+
+
+def _plain(text: str, most: int = 80) -> str:
+    """What a recipe says, as a message may repeat it: in one line, and not all of it."""
+    shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text[: most + 1])
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
+def _short(value: object) -> str:
+    return _plain(repr(value))
 
 
 def _keys(location: tuple[Any, ...], root: type[BaseModel]) -> list[str]:

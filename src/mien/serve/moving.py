@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from fastapi import APIRouter, Query, Request, WebSocket, WebSocketDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from mien import files
 from mien.errors import MienError, PictureError, SourceError
 from mien.recognizer import Following, Recognizer
 from mien.results import Frame
@@ -83,9 +83,8 @@ async def read_video(request: Request, options: Annotated[VideoOptions, Query()]
         raise Problem("unsupported-media-type", f"{kind}: send the video itself as the body (Content-Type: video/mp4)")
     with ExitStack() as opened:
         opened.enter_context(service.gate.enter())
-        folder = tempfile.TemporaryDirectory(prefix="mien-")
-        path = Path(folder.name, "video")
-        opened.callback(folder.cleanup)
+        folder = opened.enter_context(files.scratch())
+        path = folder / "video"
         with service.metrics.stage("receive"), path.open("wb") as file:
             async for chunk in bodies.chunks(request, settings, settings.max_video_bytes):
                 await asyncio.to_thread(file.write, chunk)

@@ -12,7 +12,6 @@ import os
 import signal
 import socket
 import ssl
-import tempfile
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
+from mien import files
 from mien.errors import MienError
 from mien.serve.logs import configuration, log
 from mien.serve.settings import COUNTS_FOLDER, Settings
@@ -127,9 +127,9 @@ def run(settings: Settings) -> None:
     """
     logging.config.dictConfig(configuration())
     listening = bind(settings)
-    with listening, tempfile.TemporaryDirectory(prefix="mien-metrics-") as folder:
+    with listening, files.scratch() as folder:
         if settings.workers > 1:  # one worker needs no files to know its own numbers
-            os.environ[COUNTS_FOLDER] = folder
+            os.environ[COUNTS_FOLDER] = str(folder)
         address, port = listening.getsockname()[:2]
         log.info("starting", extra={"fields": {"host": address, "port": port, "workers": settings.workers}})
         config = configured(settings)

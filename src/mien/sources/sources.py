@@ -21,7 +21,6 @@ import os
 import queue
 import re
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -33,6 +32,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from PIL import Image
 
+from mien import files
 from mien.errors import MienError, PictureError, SourceError, shown
 from mien.sources import archive, images, video
 from mien.sources import camera as live
@@ -227,8 +227,8 @@ def _of_address(address: str, reading: ReadOptions) -> Iterator[Shot | Unread]:
         if reply.content_type == "multipart/x-mixed-replace":
             yield from _limited(_motion_jpeg(reply, name), reading)
         elif reply.content_type.startswith("video/"):
-            with tempfile.TemporaryDirectory(prefix="mien-") as folder:
-                path = Path(folder, "video")
+            with files.scratch() as folder:
+                path = folder / "video"
                 http.save_video(reply, path)
                 frames = video.read_file(path, every=reading.every, start=reading.start, end=reading.end, name=name)
                 yield from _ahead(frames)

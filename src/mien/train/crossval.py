@@ -104,8 +104,7 @@ def figures(recipe: Recipe, folder: RunFolder, answers: Predictions) -> list[Fol
     Raises:
         DataError: no face of the fold has a label.
     """
-    with folder.history.open(encoding="utf-8", newline="") as file:
-        history = list(csv.DictReader(file))
+    history = folder.read_history()
     found = []
     for scores in answers.scores:
         measured = metrics.measure(scores)

@@ -6,13 +6,14 @@ Any web server can offer it; it makes no request but for its own files. The serv
 from __future__ import annotations
 
 import base64
+import glob
 import hashlib
 import json
 import shutil
-import tempfile
 from importlib import resources
 from pathlib import Path
 
+from mien import files as mien_files
 from mien import models
 from mien.detection.yunet import YUNET
 from mien.download import fetch
@@ -89,13 +90,18 @@ def build(folder: Path, model: str | Path = MODEL) -> dict[str, bytes]:
     Raises:
         MienError: the folder holds something else, or cannot be written; and as :func:`content`.
     """
+    with mien_files.alone(folder):
+        return _build(folder, model)
+
+
+def _build(folder: Path, model: str | Path) -> dict[str, bytes]:
+    _put_back(folder)
     if folder.exists() and not (_is_site(folder) or (folder.is_dir() and not any(folder.iterdir()))):
         raise MienError(f"{folder} holds something else than an app of mien: name an empty or a new folder")
     files = content(model)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as partial:
-            new, old = Path(partial) / "new", Path(partial) / "old"
+        with mien_files.scratch(folder) as partial:
+            new, old = partial / "new", partial / "old"
             for path, data in files.items():
                 (new / path).parent.mkdir(parents=True, exist_ok=True)
                 (new / path).write_bytes(data)
@@ -105,6 +111,15 @@ def build(folder: Path, model: str | Path = MODEL) -> dict[str, bytes]:
     except OSError as error:
         raise MienError(f"cannot write {folder}: {error.strerror or error}") from error
     return files
+
+
+def _put_back(folder: Path) -> None:
+    """The earlier site, where a process was killed between taking it away and putting the new one in its place."""
+    if not folder.exists():
+        for old in folder.parent.glob(f".{glob.escape(folder.name[:40])}-*/old"):
+            if _is_site(old):
+                shutil.move(old, folder)
+                return
 
 
 def _is_site(folder: Path) -> bool:
