@@ -57,7 +57,7 @@ def test_runs_are_measured_by_their_folder(folder, patterns_path):
         ask = ("evaluate", f"runs/{name}", "--data", patterns_path, "--split", "test", "--ledger", "ledger.csv")
         text = mien(*ask, "--why", f"of {name}", cwd=folder).stdout
         assert "n = 35" in text
-        assert (folder / "predictions" / f"{name}-patterns-test.parquet").exists()
+        assert len(list((folder / "predictions").glob(f"{name}-????????-patterns-test.parquet"))) == 1
     rows = list(csv.DictReader((folder / "ledger.csv").read_text().splitlines()))
     card = json.loads((folder / "runs" / "knn" / "card.json").read_text())
     assert rows[0]["graph_sha256"] == card["graph_sha256"]
@@ -69,7 +69,7 @@ def test_runs_are_measured_by_their_folder(folder, patterns_path):
 def test_they_are_reported_compared_and_made_part_of_ensembles(folder, patterns_path):
     mien("report", "runs/knn", "runs/tiny", "--data", patterns_path, cwd=folder)
     page = (folder / "runs" / "knn" / "report" / "report.html").read_text()
-    for words in ("Search", "nearest neighbours keep the training faces", "has no layers", "Test-time views"):
+    for words in ("Search", "nearest neighbours keep the training faces", "has no layers", "test-time views are of networks"):
         assert words in page
     assert "classifier.logistic.C" in (folder / "runs" / "tiny" / "report" / "report.html").read_text()
     compared = mien("compare", "runs/knn", "runs/tiny", "--markdown", cwd=folder).stdout
