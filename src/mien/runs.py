@@ -83,7 +83,7 @@ class RunFolder:
         try:
             files.write(target, content)
         except WriteError as error:
-            raise TrainingError(f"{error}; what was written before is whole and can be gone on with") from error
+            raise TrainingError(f"{error}; what was written before is whole, and the run can be resumed") from error
 
     def write_state(self, **facts: Any) -> None:
         """Merge facts into ``run.json``."""
