@@ -47,9 +47,12 @@ def yunet_file(shared) -> Path:
     return shared / "models" / "face_detection_yunet_2026may.onnx"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Callable[..., Browser]]:
-    """Makes a Chromium with the arguments that it is given."""
+    """Makes a Chromium with the arguments that it is given.
+
+    Of one module: while Playwright runs, its thread has an event loop, which other tests could not start.
+    """
     program = find_chromium()
     if program is None:
         pytest.skip("chromium is not installed")
