@@ -68,7 +68,7 @@ def test_connections_that_come_at_once_are_shared_out(pair):
             break
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert min(took[pid] for pid in pair.pids()) >= 2
+    assert min(took[pid] for pid in pair.pids()) >= 1
 
 
 def test_a_worker_that_dies_is_replaced(pair, small):

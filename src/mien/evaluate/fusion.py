@@ -25,7 +25,8 @@ WEIGHTS: Mapping[str, float] = MappingProxyType({"ferplus": 0.7, "fer2013": 0.3}
 #: shares, with neutral less often.
 PRIOR: tuple[float, ...] = (0.135, 0.06, 0.085, 0.235, 0.16, 0.165, 0.16)
 
-_TINY = 1e-30
+#: The least probability whose logarithm is pooled; a file pools logarithms that never were probabilities.
+TINY = 1e-30
 _DEVIATION = 0.5  # standard deviation of the normal distributions that biases and log-temperature are thought from
 
 
@@ -40,7 +41,7 @@ def pool(
     """
     seven = len(BASIC_SEVEN)
     parts = [
-        weight * np.log(np.maximum(probabilities[name][:, :seven].astype(np.float64), _TINY))
+        weight * np.log(np.maximum(probabilities[name][:, :seven].astype(np.float64), TINY))
         for name, weight in weights.items()
     ]
     return np.sum(parts, axis=0)
