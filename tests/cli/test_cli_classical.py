@@ -69,7 +69,12 @@ def test_runs_are_measured_by_their_folder(folder, patterns_path):
 def test_they_are_reported_compared_and_made_part_of_ensembles(folder, patterns_path):
     mien("report", "runs/knn", "runs/tiny", "--data", patterns_path, cwd=folder)
     page = (folder / "runs" / "knn" / "report" / "report.html").read_text()
-    for words in ("Search", "nearest neighbours keep the training faces", "has no layers", "test-time views are of networks"):
+    for words in (
+        "Search",
+        "nearest neighbours keep the training faces",
+        "has no layers",
+        "test-time views are of networks",
+    ):
         assert words in page
     assert "classifier.logistic.C" in (folder / "runs" / "tiny" / "report" / "report.html").read_text()
     compared = mien("compare", "runs/knn", "runs/tiny", "--markdown", cwd=folder).stdout
