@@ -390,10 +390,17 @@ def _in_order(jobs: Iterable[_Job], workers: int) -> Iterator[_Seen]:
     beside = ThreadPoolExecutor(workers, "mien-search")
     behind = ThreadPoolExecutor(1, "mien-follow")  # what follows runs one after the other
     try:
-        for job in jobs:
-            running.append((behind if job.follows else beside).submit(job.run))
-            while running and (job.live or len(running) > 2 * workers or running[0].done()):
+        try:
+            for job in jobs:
+                running.append((behind if job.follows else beside).submit(job.run))
+                while running and (job.live or len(running) > 2 * workers or running[0].done()):
+                    yield running.popleft().result()
+        except BaseException as error:
+            if isinstance(error, GeneratorExit):
+                raise
+            while running:  # what was taken before the source broke off is not lost
                 yield running.popleft().result()
+            raise
         while running:
             yield running.popleft().result()
     finally:

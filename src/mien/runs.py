@@ -83,7 +83,9 @@ class RunFolder:
         try:
             files.write(target, content)
         except WriteError as error:
-            raise TrainingError(f"{error}; what was written before is whole, and the run can be resumed") from error
+            raise TrainingError(
+                f"{error}; what was written before is whole; mien train --resume goes on from there"
+            ) from error
 
     def write_state(self, **facts: Any) -> None:
         """Merge facts into ``run.json``."""

@@ -68,7 +68,7 @@ def test_connections_that_come_at_once_are_shared_out(pair):
             break
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert min(took[pid] for pid in pair.pids()) >= 1
+    assert min(took[pid] for pid in pair.pids()) >= 2
 
 
 def test_a_worker_that_dies_is_replaced(pair, small):
@@ -184,10 +184,10 @@ def test_memory_does_not_grow(tmp_path, jpeg):
         httpx2.Client(base_url=running.url, timeout=60) as client,
     ):
         (pid,) = running.pids()
-        for _ in range(100):
+        for _ in range(300):
             client.post("/v1/predict", content=jpeg)
         before = memory(pid)
-        for _ in range(400):
+        for _ in range(1000):
             assert client.post("/v1/predict", content=jpeg).status_code == 200
         assert memory(pid) - before < 10
         assert memory(pid) < 200

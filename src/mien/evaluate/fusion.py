@@ -25,7 +25,7 @@ WEIGHTS: Mapping[str, float] = MappingProxyType({"ferplus": 0.7, "fer2013": 0.3}
 #: shares, with neutral less often.
 PRIOR: tuple[float, ...] = (0.135, 0.06, 0.085, 0.235, 0.16, 0.165, 0.16)
 
-#: The least probability whose logarithm is pooled; a file pools logarithms that never were probabilities.
+#: The least probability whose logarithm is pooled, here and in model files.
 TINY = 1e-30
 _DEVIATION = 0.5  # standard deviation of the normal distributions that biases and log-temperature are thought from
 

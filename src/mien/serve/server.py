@@ -13,7 +13,7 @@ import signal
 import socket
 import ssl
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h11
 import uvicorn
@@ -105,6 +105,19 @@ class TimedProtocol(H11Protocol):
             self._deadline = self.loop.call_later(seconds, self.transport.abort)
 
 
+class FairLoop(asyncio.SelectorEventLoop):
+    """An event loop that takes one connection at a time, so that workers share out those that come at once.
+
+    asyncio takes as many as may wait, before any other worker is awake.
+    """
+
+    async def create_server(self, *args: Any, backlog: int = 100, **options: Any) -> asyncio.Server:
+        """As asyncio's, of a socket that is given."""
+        server = await super().create_server(*args, backlog=1, **options)
+        options["sock"].listen(backlog)  # how many may wait is another matter
+        return server
+
+
 class _Workers(Multiprocess):
     """uvicorn's supervisor; of a worker that died no gauges are left."""
 
@@ -193,6 +206,7 @@ def configured(settings: Settings) -> uvicorn.Config:
         factory=True,
         workers=settings.workers,
         http=TimedProtocol,
+        loop=f"{__name__}:{FairLoop.__name__}",
         lifespan="on",
         log_config=configuration(),
         access_log=False,
