@@ -15,17 +15,24 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
+from mien.expressions import BASIC_SEVEN
+
 _CAFFE = {"mean": [m / 255 for m in (103.939, 116.779, 123.68)], "std": [1 / 255] * 3, "order": "bgr"}
 _VGGFACE2 = (
     "HSE-FaceRes, trained on VGGFace2 identities (Apache-2.0 code and files; VGGFace2 was withdrawn in 2020, its terms"
     " are given as CC BY-SA 4.0 and as CC BY-NC 4.0)"
 )
+_FERPLUS = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
 #: sha256 of a file to what it expects of its input and where it comes from.
 KNOWN = {
     "48a24240d7bbd2724cf123d38b7def1b739e5ae1bdc07cd94a8f6408dcfc809c": _CAFFE
     | {"batch_norm": "folded", "lineage": _VGGFACE2},
     "0d8173b78cf1d1d9b42fd99e62faeeead14ed8c13000603068aac0e664ad830a": _CAFFE
-    | {"batch_norm": "folded", "lineage": f"MobileNet at 128 px, trained on FER2013 and FER+ from {_VGGFACE2}"},
+    | {
+        "batch_norm": "folded",
+        "lineage": f"MobileNet at 128 px, trained on FER2013 and FER+ from {_VGGFACE2}",
+        "labels": {"ferplus": _FERPLUS, "fer2013": BASIC_SEVEN},
+    },
     "501c68a67f23ddf3692f1031fbd4dde1eea89eb06a754af5d78eb5a0be7af344": {
         "mean": [0.5] * 3,
         "std": [0.5] * 3,

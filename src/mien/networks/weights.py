@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,7 @@ class Expected:
         order: of the channels, ``rgb`` or ``bgr``.
         batch_norm: ``folded``: its running statistics are not those of the input at hand, and are measured anew.
         lineage: what the weights were trained on, and under which terms; goes into the card.
+        labels: label set to labels of the heads that the file holds beside its backbone, as ``heads.<label set>``.
     """
 
     mean: tuple[float, ...]
@@ -75,6 +76,7 @@ class Expected:
     order: str = "rgb"
     batch_norm: str = "measured"
     lineage: str = ""
+    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def start(network: Classifier, recipe: Recipe, labels: Mapping[str, tuple[str, ...]]) -> Loaded | None:
@@ -182,7 +184,12 @@ def _read(
     if spec.hub:
         return f"{spec.hub} (hub)", _backbone_names(_from_hub(spec.hub)), None
     if spec.file:
-        return spec.file, _backbone_names(_from_file(Path(spec.file))), _expected(Path(spec.file))
+        expected = _expected(Path(spec.file))
+        theirs = {name: tuple(own) for name, own in expected.labels.items()} if expected else {}
+        content = _from_file(Path(spec.file))
+        heads = {name: value for name, value in content.items() if name.startswith("heads.") and theirs}
+        rest = {name: value for name, value in content.items() if name not in heads}
+        return spec.file, _backbone_names(rest) | _without_other_heads(heads, theirs, labels), expected
     if spec.run:
         return f"run {spec.run}", _from_run(RunFolder(spec.run), labels), None
     assert spec.model is not None
@@ -278,11 +285,12 @@ def _renamed(state: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]
     rename = getattr(module, "checkpoint_filter_fn", None) or getattr(module, "_filter_fn", None)
     if rename is None:
         return state
-    bare = {name.removeprefix("backbone."): value for name, value in state.items()}
+    heads = {name: value for name, value in state.items() if name.startswith("heads.")}
+    bare = {name.removeprefix("backbone."): value for name, value in state.items() if name not in heads}
     try:
-        return _backbone_names(rename(bare, backbone))
+        return _backbone_names(rename(bare, backbone)) | heads
     except TypeError:
-        return _backbone_names(rename(bare))
+        return _backbone_names(rename(bare)) | heads
 
 
 def _from_run(run: RunFolder, labels: Mapping[str, tuple[str, ...]]) -> dict[str, Tensor]:
@@ -294,9 +302,17 @@ def _from_run(run: RunFolder, labels: Mapping[str, tuple[str, ...]]) -> dict[str
 def _without_other_heads(
     state: Mapping[str, Tensor], theirs: Mapping[str, tuple[str, ...]], ours: Mapping[str, tuple[str, ...]]
 ) -> dict[str, Tensor]:
-    """Heads only where the labels are the same in the same order; else they would be learned names for others."""
-    kept = {name for name in ours if theirs.get(name) == ours[name]}
-    return {name: value for name, value in state.items() if not name.startswith("heads.") or name.split(".")[1] in kept}
+    """Heads only where the labels are the same, in our order; else they would be learned names for others."""
+    kept = {}
+    for name, value in state.items():
+        if name.startswith("heads."):
+            label_set = name.split(".")[1]
+            own, wanted = theirs.get(label_set, ()), ours.get(label_set, ())
+            if not own or sorted(own) != sorted(wanted):
+                continue
+            value = value[[own.index(label) for label in wanted]]
+        kept[name] = value
+    return kept
 
 
 def _deepened(state: dict[str, Tensor], run: RunFolder, deep: Residual) -> tuple[dict[str, Tensor], set[str]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
+from torch.nn import functional
 
 from mien import models
 from mien.errors import TrainingError
@@ -32,8 +33,8 @@ class Teachers:
         fabric: drives device and precision.
 
     Raises:
-        TrainingError: a teacher is neither a finished run nor a model with a network in it, sees other pictures than
-            the student, or has none of its heads.
+        TrainingError: a teacher is neither a finished run nor a model with a network in it, sees color where the
+            student sees grey or the other way round, or has none of its heads.
         RecipeError: a teacher is a classical run.
         ModelError: a teacher's model file is damaged.
     """
@@ -43,27 +44,31 @@ class Teachers:
         assert spec is not None
         self.spec, self._fabric = spec, fabric
         self._weights = {head.label_set: head.weight for head in recipe.heads}
-        self._networks: list[tuple[torch.nn.Module, tuple[str, ...]]] = []
+        self._networks: list[tuple[torch.nn.Module, float, tuple[str, ...]]] = []
         for name in spec.teachers:
             network, own, theirs = _taught(name)
-            if (own.data.size, own.data.color) != (recipe.data.size, recipe.data.color):
+            if own.data.color != recipe.data.color:
                 raise TrainingError(
-                    f"distillation: the teacher {name} sees {own.data.color} faces of {own.data.size} px, the student"
-                    f" {recipe.data.color} ones of {recipe.data.size} px: make data.size and data.color equal"
+                    f"distillation: the teacher {name} sees {own.data.color} faces, the student {recipe.data.color}"
+                    " ones: make data.color equal"
                 )
             shared = tuple(label_set for label_set in labels if theirs.get(label_set) == tuple(labels[label_set]))
             if not shared:
                 raise TrainingError(f"distillation: the teacher {name} has none of the labels {', '.join(labels)}")
             network = network.requires_grad_(False).to(fabric.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-            self._networks.append((network, shared))
+            self._networks.append((network, own.data.size / recipe.data.size, shared))
 
     @torch.no_grad()
     def __call__(self, pixels: Tensor) -> dict[str, Tensor]:
-        """What the teachers say of faces: label set to float32 (N, K), softened, rows summing to 1."""
+        """What the teachers say of faces: label set to float32 (N, K), softened, rows summing to 1.
+
+        Args:
+            pixels: as the student sees them, float (N, C, H, W) in 0-1; a teacher of another size sees them scaled.
+        """
         answers: dict[str, list[Tensor]] = {}
-        for network, shared in self._networks:
+        for network, scale, shared in self._networks:
             with self._fabric.autocast():
-                logits = network(pixels)
+                logits = network(_scaled(pixels, scale))
             for name in shared:
                 answers.setdefault(name, []).append(torch.softmax(logits[name].float() / self.spec.temperature, dim=1))
         return {name: torch.stack(found).mean(dim=0) for name, found in answers.items()}
@@ -84,6 +89,14 @@ class Teachers:
             divergence = (wanted * (wanted.clamp(min=1e-12).log() - said)).sum() / n
             total = total + weight * self._weights[name] * temperature**2 * divergence
         return total
+
+
+def _scaled(pixels: Tensor, scale: float) -> Tensor:
+    """Pictures (N, C, H, W) enlarged or reduced to the scale of another network."""
+    if scale == 1:
+        return pixels
+    height, width = (round(side * scale) for side in pixels.shape[2:])
+    return functional.interpolate(pixels, (height, width), mode="bilinear", antialias=scale < 1)
 
 
 def _taught(name: str) -> tuple[Classifier, Recipe, dict[str, tuple[str, ...]]]:

@@ -99,7 +99,7 @@ async function showPicture(file, body, number) {
 
 async function startCamera() {
   fail("");
-  asked++;
+  const number = ++asked;
   if (!navigator.mediaDevices?.getUserMedia) {
     return fail("The browser gives no camera to this page: it must come over https, or from this very machine.");
   }
@@ -108,16 +108,25 @@ async function startCamera() {
   try {
     camera = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 640 }, facingMode: "user" } });
   } catch (problem) {
+    if (number !== asked) return;
     const why = problem.name === "NotAllowedError" ? "It was not allowed." : "None was found, or it is in use.";
     return fail(`No camera. ${why}`);
   }
+  if (number !== asked) return camera.getTracks().forEach((track) => track.stop()); // something else was chosen
   const protocols = ["mien"];
   if (byId("key").value.trim()) protocols.push(`key.${byId("key").value.trim()}`);
   const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/v1/stream${query()}`, protocols);
   const mine = { camera, socket, canvas: document.createElement("canvas") };
   stream = mine;
   video.srcObject = camera;
-  await video.play();
+  try {
+    await video.play();
+  } catch {
+    if (stream !== mine) return; // stopped before its first picture
+    stopCamera();
+    return fail("No camera. It gives no picture.");
+  }
+  if (stream !== mine) return;
   picture.hidden = true;
   video.hidden = false;
   byId("results").hidden = false;
