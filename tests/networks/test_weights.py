@@ -113,6 +113,22 @@ def test_a_file_may_say_that_its_batch_norm_is_to_be_measured_anew(files, tmp_pa
     assert loaded.batch_norm_folded
 
 
+def test_heads_of_a_file_are_taken_where_it_names_the_same_labels(files, tmp_path):
+    """In whatever order; a head without names, or with others, might be learned for something else."""
+    seven = LABEL_SETS["fer2013"]
+    head = {"heads.fer2013.weight": torch.randn(7, 512), "heads.fer2013.bias": torch.randn(7)}
+    state = {name: value for name, value in files[1].items() if not name.startswith("fc.")} | head
+    order = declared(state, tmp_path / "a.safetensors", **CAFFE, labels={"fer2013": seven[::-1]})
+    network, loaded = started(order, "data.color=rgb")
+    assert loaded.new == ()
+    assert torch.equal(network.heads["fer2013"].weight, head["heads.fer2013.weight"].flip(0))
+    other = declared(state, tmp_path / "b.safetensors", **CAFFE, labels={"fer2013": ("joy", *seven[1:])})
+    _, loaded = started(other, "data.color=rgb")
+    assert loaded.new == ("heads.fer2013.weight", "heads.fer2013.bias")
+    _, loaded = started(declared(state, tmp_path / "c.safetensors", **CAFFE), "data.color=rgb")
+    assert set(loaded.unused) == set(head)
+
+
 @pytest.mark.parametrize("expected", [{"mean": [0.5] * 3}, {"mean": [0.5], "std": [1], "size": 224}])
 def test_what_a_file_says_of_its_input_wrongly_is_an_error(files, tmp_path, expected):
     with pytest.raises(TrainingError, match="input"):
@@ -190,7 +206,10 @@ def test_an_earlier_run_gives_backbone_and_the_heads_whose_labels_are_the_same(p
     network, loaded = started(*again)
     assert all(torch.equal(value, best[name]) for name, value in network.state_dict().items())
     assert loaded.new == ()
-    other = {"fer2013": tuple(reversed(SEVEN["fer2013"]))}
+    network, loaded = started(*again, labels={"fer2013": SEVEN["fer2013"][::-1]})
+    assert loaded.new == ()
+    assert torch.equal(network.heads["fer2013"].bias, best["heads.fer2013.bias"].flip(0))
+    other = {"fer2013": ("joy", *SEVEN["fer2013"][1:])}
     network, loaded = started(*again, labels=other)
     assert loaded.new == ("heads.fer2013.weight", "heads.fer2013.bias")
     with pytest.raises(TrainingError, match="no trained weights"):

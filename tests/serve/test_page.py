@@ -203,6 +203,25 @@ def test_the_camera_is_read_until_it_is_stopped(opened, running):
     assert page.inner_text("#status") == "The camera is off."
 
 
+def test_a_camera_may_be_stopped_before_its_first_picture(opened, running):
+    """A browser then breaks off what waits for it; a camera that gives no picture ends likewise, and is said."""
+    page = opened()
+    page.evaluate("() => { HTMLMediaElement.prototype.play = () => new Promise((_, no) => { window.end = no; }); }")
+    broken = "() => window.end(new DOMException('interrupted', 'AbortError'))"
+    page.click("#camera")
+    page.wait_for_function("() => window.end")
+    page.click("#camera")
+    page.evaluate(broken)
+    page.wait_for_function("() => document.getElementById('status').textContent === 'The camera is off.'")
+    assert page.is_hidden("#error")
+    page.click("#camera")
+    page.wait_for_function("() => document.getElementById('video').srcObject")
+    page.evaluate(broken)
+    page.wait_for_selector("#error:not([hidden])")
+    assert page.inner_text("#error") == "No camera. It gives no picture."
+    running.until(lambda: running.service.streams == 0)
+
+
 def test_a_camera_that_is_not_allowed_is_said(opened, browser, running):
     page = opened()
     refusing = "async () => { throw new DOMException('', 'NotAllowedError'); }"

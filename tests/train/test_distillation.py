@@ -48,6 +48,18 @@ def test_the_mean_of_several_softened_answers_is_taught(teacher, patterns):
     assert torch.allclose(taught, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("side", [24, 96])
+def test_a_teacher_of_another_size_sees_the_faces_at_its_own(teacher, patterns, side):
+    made = spec(distillation={"teachers": [str(teacher.path)], "temperature": 1.0}, data={"size": side})
+    pixels = torch.rand(5, 1, side, side)
+    window = pixels[..., : side // 2, : side // 2]  # as of data.crop: half a face stays half of one
+    taught = [teachers(made, patterns)(picture)["fer2013"] for picture in (pixels, window)]
+    for found, picture, size in zip(taught, (pixels, window), (48, 24), strict=True):
+        seen = torch.nn.functional.interpolate(picture, (size, size), mode="bilinear", antialias=side > 48)
+        with torch.no_grad():
+            assert torch.allclose(found, build.restore(teacher)(seen)["fer2013"].softmax(dim=1), atol=1e-5)
+
+
 def test_weight_shares_out_the_loss_and_only_a_perfect_copy_has_none(teacher, patterns):
     taught = {"fer2013": torch.softmax(torch.randn(6, 7) / 2.0, dim=1)}
     alone = teachers(student(teacher, weight=1.0), patterns)
@@ -101,7 +113,7 @@ def test_teachers_that_do_not_fit_are_refused(teacher, patterns, tmp_path):
     with pytest.raises(ModelError, match=r"bad\.onnx"):
         teachers(spec(distillation={"teachers": [str(tmp_path / "bad.onnx")]}), patterns)
     coloured = student(teacher).model_copy(update={"data": loader.parse(TEACHER + "data: {color: rgb}").data})
-    with pytest.raises(TrainingError, match="sees grey faces of 48 px, the student rgb"):
+    with pytest.raises(TrainingError, match="sees grey faces, the student rgb"):
         teachers(coloured, patterns)
     crowd = spec(distillation={"teachers": [str(teacher.path)]}, heads=[{"label_set": "ferplus"}])
     with pytest.raises(TrainingError, match="none of the labels ferplus"):

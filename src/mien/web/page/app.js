@@ -242,7 +242,9 @@ function closeSource(text) {
 /** Nothing runs while nobody looks: the camera is closed, a video paused, and both go on when the page is seen. */
 function onVisibility() {
   if (document.hidden) {
-    resume = shows === "camera" ? () => openCamera({ keep: true }) : shows === "video" && !video.paused ? () => video.play() : null;
+    if (shows === "camera") resume = () => openCamera({ keep: true });
+    else if (shows === "video" && !video.paused) resume = () => video.play().catch(() => {}); // it has controls of its own
+    else resume = null;
     if (shows === "camera") closeSource(WORDS.hidden);
     else video.pause();
   } else {
