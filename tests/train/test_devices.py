@@ -1,5 +1,6 @@
 """Several processes on the CPU, started as a user starts them."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from mien.runs import RunFolder
+from mien.train import devices
 from mien.train.devices import memory_layout
 from support.pattern_pictures import write_patterns
 
@@ -32,6 +34,7 @@ WHOLE = "{epochs: 8, learning_rate: 0.1, batch_size: 20, augmentation: {shift: 0
 
 NARROW = """
 import torch
+from mien.train import devices
 from mien.train.devices import memory_layout
 torch.set_num_threads(2)
 network = torch.nn.Conv2d(8, 16, 1, stride=2)
@@ -97,3 +100,23 @@ def test_two_processes_end_within_the_spread_of_seeds(patterns_path, tmp_path):
     spread = torch.tensor(scores).std().item()
     assert min(scores) > 0.7
     assert two.load(two.best)["selection"] >= min(scores) - 2 * spread - 2 / 35  # two of the 35 faces either way
+
+
+def test_strided_depthwise_convolutions_are_computed_in_32_bit_and_stay_what_they_are():
+    """Also where they are copied, as the moving average copies the network: each computes with its own weights."""
+    chosen = devices.fabric("bf16-mixed", "cpu")
+    network = torch.nn.Sequential(torch.nn.Conv2d(8, 8, 3, 2, groups=8), torch.nn.Conv2d(8, 8, 3, groups=8))
+    pixels, names = torch.rand(2, 8, 9, 9), set(network.state_dict())
+    with torch.no_grad():
+        expected = network[0](pixels)
+        devices.spare_slow_kernels(network, chosen)
+        with chosen.autocast():
+            assert torch.equal(network[0](pixels), expected)
+            assert network[1](pixels).dtype == torch.bfloat16
+        copied = copy.deepcopy(network)
+        copied[0].weight.zero_()
+        copied[0].bias.zero_()
+        assert not copied[0](pixels).any()
+        assert torch.equal(network[0](pixels), expected)
+    assert isinstance(network[0], torch.nn.Conv2d)
+    assert set(network.state_dict()) == names

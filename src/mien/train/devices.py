@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from torch import nn
+from torch import Tensor, nn
 
 from mien.errors import TrainingError
 from mien.runs import processor
@@ -51,6 +51,30 @@ def memory_layout(network: nn.Module) -> torch.memory_format:
         if is_convolution and module.kernel_size == (1, 1) and module.stride != (1, 1):
             return torch.contiguous_format
     return torch.channels_last
+
+
+def spare_slow_kernels(network: nn.Module, fabric: Fabric) -> None:
+    """Compute strided depthwise convolutions in 32 bit on a CPU, whatever the precision of the rest.
+
+    oneDNN 3.13 has no kernel for their input gradient in bf16 but its reference code, which takes 20 to 30 times as
+    long as the one of 32 bit and more than the rest of a MobileNet together.
+
+    Args:
+        network: changed in place; its weights and their names stay as they are.
+        fabric: drives device and precision.
+    """
+    if fabric.device.type != "cpu":
+        return
+    for module in network.modules():
+        is_depthwise = isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
+        if is_depthwise and max(module.stride) > 1 and not isinstance(module, _In32Bit):
+            module.__class__ = type(f"{type(module).__name__}In32Bit", (_In32Bit, type(module)), {})
+
+
+class _In32Bit(nn.Module):
+    def forward(self, pixels: Tensor) -> Tensor:
+        with torch.autocast(pixels.device.type, enabled=False):
+            return super().forward(pixels.float())  # pyright: ignore[reportCallIssue]
 
 
 def environment(fabric: Fabric) -> dict[str, Any]:

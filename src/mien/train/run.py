@@ -185,6 +185,7 @@ class _Run:
         self.network = self.network.to(self.device, memory_format=self.layout)  # pyright: ignore[reportCallIssue]
         if self.started and self.started.batch_norm_folded:
             unfolding.restore_batch_norm(self.network, self.train_faces.pixels, self.device)
+        devices.spare_slow_kernels(self.network, self.fabric)
         self.average = optimize.moving_average(self.network, self.recipe.ema) if self.recipe.ema else None
         self.rows: list[dict[str, Any]] = []
         self.best = -math.inf
