@@ -34,7 +34,6 @@ WHOLE = "{epochs: 8, learning_rate: 0.1, batch_size: 20, augmentation: {shift: 0
 
 NARROW = """
 import torch
-from mien.train import devices
 from mien.train.devices import memory_layout
 torch.set_num_threads(2)
 network = torch.nn.Conv2d(8, 16, 1, stride=2)
