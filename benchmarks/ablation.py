@@ -55,8 +55,8 @@ ROWS = (
     Row("errors", "cleaned, and labels that other folds contradict taken away", cleaning=("faces", "copies", "errors")),
     Row("blended", "cleaned, and own labels blended half and half with votes", cleaning=("faces", "copies", "votes")),
     Row("mixup", "mixup 0.2", ("stages.0.augmentation.mixup=0.2",)),
-    Row("sharpness", "sharpness-aware minimisation, rho 0.05", ("stages.0.sharpness=0.05",)),
-    Row("distilled", "taught by the shipped default", ("distillation={teachers: [default]}",)),
+    Row("sharpness", "sharpness-aware minimisation, rho 0.05", ("stages.0.sam_rho=0.05",)),
+    Row("distilled", "from the shipped default", ("distillation={teachers: [default]}",)),
 )
 FOLDS = RUNS / "folds"
 FOLDED = ("--folds", "3", "--set", "data.protocol=kfold", "--set", "stages.0.epochs=20")

@@ -1,6 +1,6 @@
 """What seeds differ by, and what the mean of runs' weights says beside the mean of their answers, on validation.
 
-    python benchmarks/averaging.py fer2013.parquet runs/fast-taught runs/fast-taught-2 runs/fast-taught-3
+    python benchmarks/averaging.py fer2013.parquet runs/fast-distilled runs/fast-distilled-2 runs/fast-distilled-3
 
 Runs of one recipe that started from the same weights and differ by their seed. Fine-tuned networks are often near
 enough for the mean of their weights to beat each of them at the cost of one (Wortsman et al. 2022, "Model soups");

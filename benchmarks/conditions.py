@@ -106,16 +106,16 @@ def measure(data: tables.Table, names: list[str], count: int, seed: int, model_n
 def _through(name: str, pictures: list[tuple[Pixels, Box]], truth: NDArray[Any], model: Model, output: str) -> Any:
     detector = build(name)
     framing = Framing.of(model.card.framing, name)
-    finds = [main_face(detector, picture, frame) for picture, frame in pictures]
-    seen = np.array([find is not None for find in finds])
+    detections = [main_face(detector, picture, frame) for picture, frame in pictures]
+    seen = np.array([one is not None for one in detections])
     if not seen.any():
         return {"found": 0.0}
     told = {"found": round(100 * float(seen.mean()), 1)}
     for way, align in (("right", False), ("right_aligned", True)):
         crops = [
-            _cut(picture, find.box, framing, model, roll_of(find.landmarks) if align else 0.0)
-            for (picture, _), find in zip(pictures, finds, strict=True)
-            if find is not None
+            _cut(picture, one.box, framing, model, roll_of(one.landmarks) if align else 0.0)
+            for (picture, _), one in zip(pictures, detections, strict=True)
+            if one is not None
         ]
         told[way] = _share(_right(model, output, crops, truth[seen]))
     return told

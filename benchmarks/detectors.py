@@ -5,9 +5,9 @@
     python benchmarks/detectors.py --table benchmarks/detectors.json
 
 Training faces of FER2013, set into a larger scene as ``framing.py`` does, are put somewhere into pictures of 640x480 in
-several sizes; what is beyond the scene is its blurred edge. A face is found where the centre of a find is in the middle
-half of its frame; every other find counts as false. docs/astronaut.jpg, a face with hair and shoulders, is put into
-such pictures in the same sizes. The time is the median of looks at that portrait as it is, one thread.
+several sizes; what is beyond the scene is its blurred edge. A face is found where the centre of a detection is in
+the middle half of its frame; all other detections are false. docs/astronaut.jpg, a face with hair and shoulders, is
+put into such pictures in the same sizes. The time is the median of looks at that portrait as it is, one thread.
 
 ``mesh`` takes the same faces as they are, 48x48, and asks the landmarker for the one in the whole picture.
 
@@ -74,7 +74,7 @@ def portrayed(portrait: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8]
 
 
 def measure(detector: Detector, faces: NDArray[np.uint8], seed: int) -> dict[str, Any]:
-    """Shares of the faces found by size, false finds among them, sizes at which the portrait's is, milliseconds."""
+    """Shares of the faces found by size, false detections, sizes at which the portrait is found, milliseconds."""
     found: dict[str, float] = {}
     false = 0
     for size in SIZES:
@@ -82,10 +82,10 @@ def measure(detector: Detector, faces: NDArray[np.uint8], seed: int) -> dict[str
         hits = 0
         for face in faces:
             picture, frame = placed(face, round(size / 100 * WIDTH), random)
-            finds = detector.detect(picture)
-            right = [one for one in finds if _in_the_middle(one.box, frame)]
+            detections = detector.detect(picture)
+            right = [one for one in detections if _in_the_middle(one.box, frame)]
             hits += bool(right)
-            false += len(finds) - len(right)
+            false += len(detections) - len(right)
         found[f"{size:g}"] = hits / len(faces)
     portrait = images.read(PORTRAIT)
     seen: list[float] = []
@@ -131,7 +131,8 @@ def table(record: dict[str, Any]) -> str:
     figures = record["figures"]
     pictures = figures["faces"] * len(SIZES)
     lines = [
-        f"| face, % of longer side | {' | '.join(f'{size:g}' for size in SIZES)} | false finds | portrait from | ms |",
+        f"| face, % of longer side | {' | '.join(f'{size:g}' for size in SIZES)} | false detections"
+        " | portrait from | ms |",
         "|---" * (len(SIZES) + 4) + "|",
     ]
     for name, one in figures["detectors"].items():

@@ -105,7 +105,7 @@ class Pictures(Dataset):
                 transforms.RandomAffine(
                     changes.rotation,
                     translate=(changes.shift, changes.shift),
-                    scale=(1 - changes.zoom, 1 + changes.zoom),
+                    scale=(1 - changes.scale, 1 + changes.scale),
                     interpolation=transforms.InterpolationMode.BILINEAR,
                 ),
                 transforms.RandomHorizontalFlip(),

@@ -58,7 +58,7 @@ def scene(face: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Box]:
 
 
 def main_face(detector: Detector, picture: NDArray[np.uint8], frame: Box) -> Detection | None:
-    """The largest find whose centre is in the middle half of the frame; None without one."""
+    """The largest detection whose centre is in the middle half of the frame; None without one."""
     near = [
         one
         for one in detector.detect(picture)
@@ -135,17 +135,17 @@ def pipeline(
     for name in names:
         framing = Framing.from_dict(model.card.framing.get(name, FER2013_FRAMING[name].to_dict()))
         detector = build(name)
-        finds = [main_face(detector, *scene(face)) for face in faces]
-        found = np.array([find is not None for find in finds])
+        detections = [main_face(detector, *scene(face)) for face in faces]
+        found = np.array([one is not None for one in detections])
         same = {output: _accuracy(right[found], truths[output][found]) for output, right in plain.items()}
         report[name] = {"found": float(found.mean()), "crop_only_where_found": same, "scales": {}}
         for factor in SCALES:
             wider = dataclasses.replace(framing, scale=framing.scale * factor)
             crops = np.stack(
                 [
-                    crop(scene(face)[0], find.box, wider, *size)
-                    for face, find in zip(faces, finds, strict=True)
-                    if find is not None
+                    crop(scene(face)[0], one.box, wider, *size)
+                    for face, one in zip(faces, detections, strict=True)
+                    if one is not None
                 ]
             )
             right = _right(model, crops, found, truths)

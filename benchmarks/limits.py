@@ -26,7 +26,7 @@ from unsure import noise, right_answers
 
 from mien import models
 from mien.data import table as tables
-from mien.evaluate.sensitivity import DISTURBANCES, Variant
+from mien.evaluate.sensitivity import CORRUPTIONS, Variant
 from mien.expressions import BASIC_SEVEN
 
 RECORD = Path(__file__).with_suffix(".json")
@@ -56,11 +56,11 @@ CHANGES: Mapping[str, Mapping[str, Variant]] = {
     "size": {f"{side} px": smaller(side) for side in SIDES},
     "damage": {
         **{
-            name: DISTURBANCES[name][0]
+            name: CORRUPTIONS[name][0]
             for name in ("JPEG quality 30", "blurred, sigma 2 % of the width", "half as bright again")
         },
         "noise, sigma 20 grey levels": noise(20),
-        "lower half covered": DISTURBANCES["lower half covered"][0],
+        "lower half covered": CORRUPTIONS["lower half covered"][0],
     },
 }
 

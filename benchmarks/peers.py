@@ -7,7 +7,7 @@ Each package lives in a virtual environment of its own that is made in FOLDER wi
 8 GB on Linux, TensorFlow and PyTorch with CUDA among them) and is used as its README says, with its defaults: mien with
 YuNet, fer with Viola-Jones and with MTCNN. The pictures are PublicTest faces (validation) set into 640x480 as
 ``detectors.py`` does, 144 and 72 px a side. A picture counts as right if the largest face found has the label; one
-without a find is wrong. ``fer`` gives one answer, ``mien`` one for each label set; FER+ is scored without contempt,
+without a detection is wrong. ``fer`` gives one answer, ``mien`` one for each label set; FER+ is without contempt,
 which ``fer`` does not know. The ways take turns, round by round; times are medians over the rounds.
 """
 

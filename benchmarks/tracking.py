@@ -6,7 +6,7 @@ Pairs of FER2013's PublicTest faces that FER+'s crowd agrees on act in the scene
 never written to disk): they walk and grow, turn by 25 degrees, cross, and hide for 0.7 s. Followed as ``mien predict``
 does it, with whole frames searched each fifth time, and beside it every frame searched. For each scene:
 
-- found: visible faces whose box was found (intersection over union of 0.3 and more), and finds that are none;
+- found: visible faces whose box was found (intersection over union of 0.3 and more), and detections that are none;
 - switches: how often the number of a face changed, and the share of its frames under its most frequent number;
 - right: frames read as the crowd does, by this moment's probabilities and by the smoothed ones, with and without
   turning tilted faces upright; and the crops themselves for comparison.
@@ -31,14 +31,14 @@ from numpy.typing import NDArray
 
 from mien.data import table as tables
 from mien.expressions import BASIC_EIGHT
-from mien.recognizer import Following, Recognizer
+from mien.recognizer import Recognizer, TrackingOptions
 from mien.results import Box, Frame
-from mien.sources.shot import Shot
+from mien.sources.source_frame import SourceFrame
 
 WAYS = {
-    "followed": (Following(), False),
-    "followed, upright": (Following(), True),
-    "every frame searched": (Following(interval=1), False),
+    "followed": (TrackingOptions(), False),
+    "followed, upright": (TrackingOptions(), True),
+    "every frame searched": (TrackingOptions(interval=1), False),
 }
 
 
@@ -122,7 +122,7 @@ def measure(data: tables.Table, pairs: int, seconds: float, seed: int) -> dict[s
         for scene, made in scenes([in_scene(one), in_scene(other)]).items():
             clip = list(frames(made, seconds=seconds))
             for way, (following, _) in WAYS.items():
-                read = recognizers[way].read(_shots(clip), following)
+                read = recognizers[way].read(_source_frames(clip), following)
                 results = [(frame, boxes) for (_, frame), (_, _, boxes) in zip(read, clip, strict=True)]
                 tallies.setdefault(scene, {}).setdefault(way, Tally()).add(results, truth)
         print(f"pair {pair + 1} of {pairs}", flush=True)
@@ -130,15 +130,16 @@ def measure(data: tables.Table, pairs: int, seconds: float, seed: int) -> dict[s
     return found
 
 
-def _shots(clip: list[tuple[NDArray[np.uint8], float, dict[str, Box]]]) -> Iterator[Shot]:
+def _source_frames(clip: list[tuple[NDArray[np.uint8], float, dict[str, Box]]]) -> Iterator[SourceFrame]:
     for index, (pixels, at, _) in enumerate(clip):
-        yield Shot("clip", pixels, None, index, at)
+        yield SourceFrame("clip", pixels, None, index, at)
 
 
 def table(found: dict[str, Any]) -> str:
     """As Markdown."""
     lines = [
-        "| scene | | faces visible | found, % | false finds | switches | under one number, % | right, % | smoothed |",
+        "| scene | | faces visible | found, % | false detections | switches | under one number, % | right, %"
+        " | smoothed |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for scene, ways in found["scenes"].items():

@@ -42,7 +42,7 @@ from mien import models
 from mien.data import ferplus
 from mien.data import table as tables
 from mien.detection import quality
-from mien.evaluate.sensitivity import DISTURBANCES, Variant
+from mien.evaluate.sensitivity import CORRUPTIONS, Variant
 
 RECORD = Path(__file__).with_suffix(".json")
 MODELS = ("default", "fast", "ensemble")
@@ -67,7 +67,7 @@ def noise(sigma: float, seed: int = 0) -> Variant:
 
 #: One of these is dealt to each PublicTest face.
 CORRUPTIONS: Mapping[str, Variant] = {
-    **{name: DISTURBANCES[name][0] for name in (
+    **{name: CORRUPTIONS[name][0] for name in (
         "JPEG quality 30",
         "blurred, sigma 2 % of the width",
         "blurred, sigma 4 % of the width",

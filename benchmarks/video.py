@@ -27,12 +27,12 @@ from clips import frames, portrait, scenes, write
 
 from mien import runs
 from mien.outputs.tables import File
-from mien.recognizer import Following, Recognizer
+from mien.recognizer import Recognizer, TrackingOptions
 from mien.results import Box
-from mien.sources.sources import shots
+from mien.sources.sources import source_frames
 
 SECONDS = 20
-WAYS = {"followed": Following(), "searched": Following(track=False, smooth=0)}
+WAYS = {"followed": TrackingOptions(), "searched": TrackingOptions(track=False, smooth=0)}
 
 
 def clip(picture: Path, path: Path) -> int:
@@ -43,12 +43,12 @@ def clip(picture: Path, path: Path) -> int:
     return len(write(path, frames(scenes([(face, box), (grey, mirrored)])["walk"], seconds=SECONDS)))
 
 
-def rate(recognizer: Recognizer, path: Path, out: Path, following: Following) -> float:
+def rate(recognizer: Recognizer, path: Path, out: Path, following: TrackingOptions) -> float:
     """Frames a second, everything included but loading the models."""
     labels = list(next(iter(recognizer.model.card.outputs.values())).labels)
     began, count = time.perf_counter(), 0
     with File(out, labels) as table:
-        for _, frame in recognizer.read(shots(str(path)), following):
+        for _, frame in recognizer.read(source_frames(str(path)), following):
             table.write(frame)
             count += 1
     return count / (time.perf_counter() - began)

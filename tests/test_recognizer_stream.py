@@ -11,10 +11,10 @@ import pytest
 from mien import recognizer as recognition
 from mien.detection.base import Detection
 from mien.errors import DetectorError, MienError, ModelError, PictureError, SourceError
-from mien.recognizer import Following, Recognizer
+from mien.recognizer import Recognizer, TrackingOptions
 from mien.results import UNSURE, Box
-from mien.sources.shot import Shot, Unread
-from mien.sources.sources import Reading
+from mien.sources.source_frame import SourceFrame, Unread
+from mien.sources.sources import ReadOptions
 from support.bright_patches import SIDE, Patches, draw, eyes_of
 from support.numbered_frames import write_video
 from support.stub_model import StubModel
@@ -32,18 +32,18 @@ def made(**options):
 
 
 def clip(source, count, people=(1,), *, live=False, left=10):
-    """Shots of people who stand apart and move to the right."""
+    """Source frames of people who stand apart and move to the right."""
     for index in range(count):
         places = {seed: (left + 100 * place + 2 * index, 30) for place, seed in enumerate(people)}
-        yield Shot(source, draw(places), None, index, index / 10, live)
+        yield SourceFrame(source, draw(places), None, index, index / 10, live)
 
 
 def still(source, *people):
-    return Shot(source, draw({seed: (10 + 100 * place, 30) for place, seed in enumerate(people)}))
+    return SourceFrame(source, draw({seed: (10 + 100 * place, 30) for place, seed in enumerate(people)}))
 
 
-def frames_of(recognizer, shots, **following):
-    return [frame for _, frame in recognizer.read(shots, Following(**following))]
+def frames_of(recognizer, source_frames, **following):
+    return [frame for _, frame in recognizer.read(source_frames, TrackingOptions(**following))]
 
 
 def numbers(frames):
@@ -54,15 +54,15 @@ def numbers(frames):
 
 
 def test_faces_of_several_pictures_are_scored_together_and_stay_in_order(recognizer):
-    shots = [still(f"{number}.png", *range(number, number + number % 3)) for number in range(20)]
-    found = list(recognizer.read(shots))
-    assert [shot for shot, _ in found] == shots
+    source_frames = [still(f"{number}.png", *range(number, number + number % 3)) for number in range(20)]
+    found = list(recognizer.read(source_frames))
+    assert [source_frame for source_frame, _ in found] == source_frames
     assert [frame.source for _, frame in found] == [f"{number}.png" for number in range(20)]
     assert [len(frame.faces) for _, frame in found] == [number % 3 for number in range(20)]
     assert recognizer.model.batches == [7, 8, 4]
     alone = made()
-    for shot, frame in found:
-        assert frame.faces == alone.predict(shot.pixels, "rgb").faces
+    for source_frame, frame in found:
+        assert frame.faces == alone.predict(source_frame.pixels, "rgb").faces
         assert all(face.track is None and face.smoothed is None for face in frame.faces)
 
 
@@ -110,7 +110,7 @@ def test_a_new_clip_begins_a_new_batch(recognizer, monkeypatch):
 
 
 def test_what_could_not_be_read_is_a_frame_with_its_error(recognizer):
-    lost = Shot("b.png", None, PictureError("b.png: not a picture"))
+    lost = SourceFrame("b.png", None, PictureError("b.png: not a picture"))
     frames = frames_of(recognizer, [still("a.png", 1), lost, still("c.png", 2)])
     assert [frame.error for frame in frames] == [None, "b.png: not a picture", None]
     assert (frames[1].source, frames[1].width, frames[1].height, frames[1].faces) == ("b.png", 0, 0, ())
@@ -144,18 +144,18 @@ def test_every_clip_begins_with_number_one(recognizer):
 
 
 def test_a_clip_ends_with_a_picture_in_between(recognizer):
-    shots = [*clip("a.mp4", 3, (1, 2)), still("b.png", 1), *clip("c.mp4", 3, (2,)), still("d.png", 3)]
-    frames = frames_of(recognizer, shots)
+    source_frames = [*clip("a.mp4", 3, (1, 2)), still("b.png", 1), *clip("c.mp4", 3, (2,)), still("d.png", 3)]
+    frames = frames_of(recognizer, source_frames)
     assert numbers(frames) == [[1, 2]] * 3 + [[None]] + [[1]] * 3 + [[None]]
     assert [[face.smoothed is None for face in frame.faces] for frame in frames[2:5]] == [[False] * 2, [True], [False]]
-    alone = made().predict(shots[3].pixels, "rgb")
+    alone = made().predict(source_frames[3].pixels, "rgb")
     assert frames[3].faces == alone.faces
 
 
 def test_a_damaged_frame_does_not_end_a_clip(recognizer):
-    shots = list(clip("a.mp4", 9, (1, 2)))
-    shots[4] = Shot("a.mp4", None, SourceError("a.mp4: frame 4 is damaged"), 4, 0.4)
-    frames = frames_of(recognizer, shots)
+    source_frames = list(clip("a.mp4", 9, (1, 2)))
+    source_frames[4] = SourceFrame("a.mp4", None, SourceError("a.mp4: frame 4 is damaged"), 4, 0.4)
+    frames = frames_of(recognizer, source_frames)
     assert numbers(frames) == [[1, 2]] * 4 + [[]] + [[1, 2]] * 4
     assert frames[4].error == "a.mp4: frame 4 is damaged"
     assert (frames[4].index, frames[4].time) == (4, 0.4)
@@ -165,7 +165,7 @@ def test_probabilities_are_steadied_within_a_clip_and_not_across(recognizer):
     def flickering(source):
         for index in range(12):
             at = draw({1 + index % 2: (100, 30)})
-            yield Shot(source, at, None, index, index / 10)
+            yield SourceFrame(source, at, None, index, index / 10)
 
     frames = frames_of(recognizer, [*flickering("a.mp4"), *flickering("b.mp4")], smooth=0.4)
     clips = frames[:12], frames[12:]
@@ -212,9 +212,9 @@ def test_a_live_source_is_answered_picture_by_picture(recognizer):
     taken = []
 
     def camera():
-        for shot in clip("camera:0", 20, (1, 2), live=True):
-            taken.append(shot.index)
-            yield shot
+        for source_frame in clip("camera:0", 20, (1, 2), live=True):
+            taken.append(source_frame.index)
+            yield source_frame
 
     found = recognizer.read(camera())
     for index in range(20):
@@ -227,7 +227,7 @@ def test_a_live_source_is_answered_picture_by_picture(recognizer):
 def test_a_source_that_is_lost_keeps_what_was_live(recognizer):
     def camera():
         yield from clip("camera:0", 2, live=True)
-        yield Shot("camera:0", None, SourceError("camera:0: gives no more pictures"))
+        yield SourceFrame("camera:0", None, SourceError("camera:0: gives no more pictures"))
 
     frames = frames_of(recognizer, camera())
     assert numbers(frames) == [[1], [1], []]
@@ -239,7 +239,9 @@ def test_a_video_is_streamed_from_its_file(recognizer, tmp_path):
     frames = list(recognizer.stream(path))
     assert numbers(frames) == [[1]] * 20
     assert {frame.source for frame in frames} == {str(path)}
-    part = list(recognizer.stream([str(path)], reading=Reading(start=1.0, every=3), following=Following(smooth=0)))
+    part = list(
+        recognizer.stream([str(path)], reading=ReadOptions(start=1.0, every=3), following=TrackingOptions(smooth=0))
+    )
     assert [frame.index for frame in part] == [10, 13, 16, 19]
     assert [frame.time for frame in part] == pytest.approx([1.0, 1.3, 1.6, 1.9])
     assert all(face.smoothed is None for frame in part for face in frame.faces)
@@ -254,7 +256,7 @@ def test_small_faces_are_left_out():
     many[40:44, 200:220] = 200
     found = {least: made(min_size=least).predict(many, "rgb").faces for least in (0, 10, 20, 21, 40, 41)}
     assert {least: len(faces) for least, faces in found.items()} == {0: 4, 10: 3, 20: 3, 21: 2, 40: 2, 41: 0}
-    frames = frames_of(made(min_size=30), [Shot("a.mp4", many, None, index, index / 10) for index in range(3)])
+    frames = frames_of(made(min_size=30), [SourceFrame("a.mp4", many, None, index, index / 10) for index in range(3)])
     assert [[face.box.x for face in frame.faces] for frame in frames] == [[10, 110]] * 3
 
 
@@ -348,9 +350,9 @@ def test_unsure_is_said_at_the_error_rate_that_was_asked_for():
         return 0.999
 
     model.card.threshold = threshold
-    shots = list(clip("a.mp4", 4))
-    sure = frames_of(Recognizer(model, "none"), shots)
-    unsure = frames_of(Recognizer(model, "none", error_rate=0.05), shots)
+    source_frames = list(clip("a.mp4", 4))
+    sure = frames_of(Recognizer(model, "none"), source_frames)
+    unsure = frames_of(Recognizer(model, "none", error_rate=0.05), source_frames)
     assert asked == [0.05]
     assert [face.expression for frame in unsure for face in frame.faces] == [UNSURE] * 4
     assert [face.smoothed_expression for frame in unsure for face in frame.faces] == [UNSURE] * 4
@@ -412,10 +414,10 @@ def test_pictures_searched_beside_each_other_come_in_order_and_few_wait(recogniz
             yield Unread(f"{number}.png", still("", *range(number, number + number % 3)).pixels, "rgb")
 
     recognizer.detector = Slow()
-    for place, (shot, frame) in enumerate(recognizer.read(unread(), ahead=True, pixels=False)):
+    for place, (source_frame, frame) in enumerate(recognizer.read(unread(), ahead=True, pixels=False)):
         assert frame.source == f"{place}.png"
         assert len(frame.faces) == place % 3
-        assert (frame.width, shot.pixels) == (320, None)
+        assert (frame.width, source_frame.pixels) == (320, None)
         assert len(taken) <= place + 8 + 2 * 2 + 2
     assert not any(thread.name.startswith("mien") for thread in threading.enumerate())
 
@@ -432,8 +434,10 @@ def test_a_video_read_ahead_gives_the_same_frames(monkeypatch):
 def test_of_a_live_source_no_frame_is_taken_before_the_last_one_is_done(recognizer, monkeypatch):
     monkeypatch.setattr(recognition, "_cores", lambda: 2)
     taken = []
-    shots = (taken.append(shot.index) or shot for shot in clip("camera:0", 6, live=True))
-    for place, _ in enumerate(recognizer.read(shots, ahead=True)):
+    source_frames = (
+        taken.append(source_frame.index) or source_frame for source_frame in clip("camera:0", 6, live=True)
+    )
+    for place, _ in enumerate(recognizer.read(source_frames, ahead=True)):
         assert taken[-1] == place
 
 
@@ -445,7 +449,7 @@ def test_a_fault_while_pictures_are_searched_is_raised_and_ends_the_threads(reco
             raise DetectorError("broken")
 
     recognizer.detector = Broken()
-    shots = [Unread(None, still("").pixels, "rgb")] * 5
+    source_frames = [Unread(None, still("").pixels, "rgb")] * 5
     with pytest.raises(DetectorError, match="broken"):
-        list(recognizer.read(shots, ahead=True))
+        list(recognizer.read(source_frames, ahead=True))
     assert not any(thread.name.startswith("mien") for thread in threading.enumerate())

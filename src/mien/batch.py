@@ -28,9 +28,9 @@ from mien.batch_ray import start
 from mien.errors import MienError, PictureError, require
 from mien.models import read_card
 from mien.outputs.tables import Parquet
-from mien.recognizer import Following, Recognizer
+from mien.recognizer import Recognizer, TrackingOptions
 from mien.sources import images, video
-from mien.sources.sources import Reading, shots
+from mien.sources.sources import ReadOptions, source_frames
 
 _FORMAT = 1
 
@@ -42,7 +42,7 @@ class Job:
     Attributes:
         model: an installed model or the path of a file, which every worker must see; None: the default.
         detector, align, min_size, error_rate, prior, search: as :class:`mien.Recognizer` takes them.
-        every: of videos, take only each so many-th frame.
+        every: of videos, take only every N-th frame.
         smooth: seconds that probabilities are averaged over in videos.
         shard: sources in a shard; a video or an archive counts as one.
     """
@@ -198,9 +198,9 @@ class ReadShard:
         labels = list(next(iter(recognizer.model.card.outputs.values())).labels)
         pictures = faces = failed = 0
         part = Parquet(_part(Path(row["folder"]), int(row["number"])), labels)
-        found = shots(json.loads(row["sources"]), Reading(every=job.every))
+        found = source_frames(json.loads(row["sources"]), ReadOptions(every=job.every))
         try:
-            for _, frame in recognizer.read(found, Following(smooth=job.smooth)):
+            for _, frame in recognizer.read(found, TrackingOptions(smooth=job.smooth)):
                 part.write(frame)
                 pictures, faces, failed = pictures + 1, faces + len(frame.faces), failed + (frame.error is not None)
         except BaseException:

@@ -42,7 +42,7 @@ class AtomicFile:
         parents: make the folders that lead to it.
         alone: refuse the file while another process writes it: for what takes long.
         kept: the temporary file is ``NAME.partial``, with what it holds, and stays where it is not committed, to be
-            gone on with; such a file is written alone.
+            resumed; such a file is written alone.
 
     Attributes:
         path: as given.

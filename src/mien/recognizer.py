@@ -1,7 +1,8 @@
 """Find the faces of a picture, frame them as the model knows faces, score them: the class most users meet.
 
 Owns the order of these steps, for single pictures and for whatever a source yields. Refuses to do any of them itself:
-``faces`` reads, finds, follows and crops, ``models`` scores, ``smoothing`` steadies, ``results`` holds what comes out.
+``sources`` reads, ``detection`` finds and crops, ``tracking`` follows and smooths, ``models`` scores, ``results``
+holds what comes out.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from mien.models.prior import Prior, resolve, reweight
 from mien.results import Face, Frame
 from mien.sources import sources
 from mien.sources.images import Color, Picture, read_noted
-from mien.sources.shot import Shot, Unread
+from mien.sources.source_frame import SourceFrame, Unread
 from mien.sources.sources import ReadOptions, Source
 from mien.tracking.follower import Follower
 from mien.tracking.smoothing import Smoother
@@ -47,9 +48,9 @@ class TrackingOptions:
     """How faces are followed through a video.
 
     Attributes:
-        track: number the persons and look around known faces; else each frame is searched for itself.
-        interval: whole frames are searched each so many-th time, see :class:`mien.tracking.follower.Follower`.
-        smooth: seconds over which probabilities are averaged per person; 0: not at all.
+        track: track the faces and look around known ones; else each frame is searched for itself.
+        interval: whole frames are searched every N-th time, see :class:`mien.tracking.follower.Follower`.
+        smooth: seconds over which probabilities are averaged per track; 0: not at all.
     """
 
     track: bool = True
@@ -64,7 +65,7 @@ Following = TrackingOptions
 class _Seen:
     """A picture whose faces were found but not yet scored."""
 
-    shot: Shot
+    source_frame: SourceFrame
     width: int = 0
     height: int = 0
     found: tuple[Detection, ...] = ()
@@ -173,7 +174,7 @@ class Recognizer:
             raise PictureError(f"predict takes one picture; '{named}' is read by stream(...), frame by frame")
         is_file = isinstance(picture, (str, os.PathLike))
         pixels, note = read_noted(picture, color=color)
-        seen = self._see(Shot(os.fspath(picture) if is_file else None, pixels, note=note), self.detector)
+        seen = self._see(SourceFrame(os.fspath(picture) if is_file else None, pixels, note=note), self.detector)
         frame = self._scored([seen])[0]
         return frame if is_file else replace(frame, origin=(picture, color))
 
@@ -210,68 +211,74 @@ class Recognizer:
 
     def read(
         self,
-        shots: Iterable[Shot | Unread],
+        source_frames: Iterable[SourceFrame | Unread],
         following: TrackingOptions | None = None,
         *,
         ahead: bool = False,
         pixels: bool = True,
-    ) -> Iterator[tuple[Shot, Frame]]:
-        """As :meth:`stream`, of shots.
+    ) -> Iterator[tuple[SourceFrame, Frame]]:
+        """As :meth:`stream`, of source frames.
 
         Args:
-            shots: what to read (``mien.sources.sources``).
+            source_frames: what to read (``mien.sources.sources``).
             following: how faces are followed through videos.
             ahead: on all cores: some pictures are taken and searched before the last ones are done. Not of live
                 sources, where the newest counts.
-            pixels: each shot comes with its pixels, for whoever wants to draw on them; without them, single pictures
-                take no memory once they are searched.
+            pixels: each source frame comes with its pixels, for whoever wants to draw on them; without them, single
+                pictures take no memory once they are searched.
         """
         following = following or TrackingOptions()
-        shots = iter(shots)
-        first = list(islice(shots, 1))
+        source_frames = iter(source_frames)
+        first = list(islice(source_frames, 1))
         if ahead and isinstance(next(iter(first), None), Unread):
-            first += islice(shots, 1)
+            first += islice(source_frames, 1)
             ahead = len(first) == 2  # one picture alone has all cores as it is
-        shots = chain(first, shots)
+        source_frames = chain(first, source_frames)
         workers = (self._threads or _cores()) if ahead else 1
         detector = self.detector
         if workers > 1 and isinstance(detector, YuNet):
             detector = detector.on_one_thread()
         waiting: list[_Seen] = []
         size = 0
-        for seen in _in_order(self._jobs(shots, following, detector, pixels), workers):
+        for seen in _in_order(self._jobs(source_frames, following, detector, pixels), workers):
             if waiting and waiting[-1].steady is not seen.steady:
                 yield from self._finish(waiting)
                 size = 0
             waiting.append(seen)
-            size += 0 if seen.shot.pixels is None else seen.width * seen.height
-            if seen.shot.live or len(waiting) == _TOGETHER or size > _TOGETHER_PIXELS:
+            size += 0 if seen.source_frame.pixels is None else seen.width * seen.height
+            if seen.source_frame.live or len(waiting) == _TOGETHER or size > _TOGETHER_PIXELS:
                 size = 0
                 yield from self._finish(waiting)
         yield from self._finish(waiting)
 
     def _jobs(
-        self, shots: Iterable[Shot | Unread], following: TrackingOptions, detector: Detector, pixels: bool
+        self,
+        source_frames: Iterable[SourceFrame | Unread],
+        following: TrackingOptions,
+        detector: Detector,
+        pixels: bool,
     ) -> Iterator[_Job]:
         """What is to be done with each picture."""
         clip: tuple[str | None, Follower | None, Smoother | None] | None = None
         previous = -1
-        for shot in shots:
-            if isinstance(shot, Unread):
+        for source_frame in source_frames:
+            if isinstance(source_frame, Unread):
                 clip = None
-                yield _Job(partial(self._open, shot, detector, pixels))
+                yield _Job(partial(self._open, source_frame, detector, pixels))
                 continue
-            if shot.index is None:
+            if source_frame.index is None:
                 clip, previous = None, -1
             else:
-                if clip is None or clip[0] != shot.source or shot.index <= previous:
+                if clip is None or clip[0] != source_frame.source or source_frame.index <= previous:
                     longest = self._longest(moving=True)
                     follower = Follower(detector, interval=following.interval, longest=longest)
                     steady = Smoother(following.smooth) if following.smooth > 0 and following.track else None
-                    clip = (shot.source, follower if following.track else None, steady)
-                previous = shot.index
+                    clip = (source_frame.source, follower if following.track else None, steady)
+                previous = source_frame.index
             _, follower, steady = clip or (None, None, None)
-            yield _Job(partial(self._see, shot, detector, follower, steady), follower is not None, shot.live)
+            yield _Job(
+                partial(self._see, source_frame, detector, follower, steady), follower is not None, source_frame.live
+            )
 
     def _longest(self, *, moving: bool) -> int | None:
         """Pixels that a picture, or a frame of a video, is searched at; None: in all sizes."""
@@ -280,20 +287,24 @@ class Recognizer:
     def _open(self, unread: Unread, detector: Detector, pixels: bool) -> _Seen:
         """Read a picture and search it."""
         seen = self._see(unread.read(), detector)
-        return seen if pixels else replace(seen, shot=replace(seen.shot, pixels=None))
+        return seen if pixels else replace(seen, source_frame=replace(seen.source_frame, pixels=None))
 
     def _see(
-        self, shot: Shot, detector: Detector, follower: Follower | None = None, steady: Smoother | None = None
+        self,
+        source_frame: SourceFrame,
+        detector: Detector,
+        follower: Follower | None = None,
+        steady: Smoother | None = None,
     ) -> _Seen:
         """Find and cut out the faces of a picture."""
-        pixels = shot.pixels
+        pixels = source_frame.pixels
         if pixels is None:
-            return _Seen(shot, steady=steady)
+            return _Seen(source_frame, steady=steady)
         pairs: list[tuple[Detection, int | None]]
         if follower:
-            pairs = [*follower.update(pixels, shot.time or 0.0)]
+            pairs = [*follower.update(pixels, source_frame.time or 0.0)]
         else:
-            longest = self._longest(moving=shot.index is not None)
+            longest = self._longest(moving=source_frame.index is not None)
             pairs = [(one, None) for one in detector.detect(pixels, longest=longest)]
         pairs = [(one, track) for one, track in pairs if one.box.width * one.box.height >= self._min_size**2]
         card = self.model.card
@@ -309,14 +320,14 @@ class Recognizer:
             for one, _ in pairs
         )
         found, tracks = tuple(one for one, _ in pairs), tuple(track for _, track in pairs)
-        return _Seen(shot, pixels.shape[1], pixels.shape[0], found, tracks, crops, steady)
+        return _Seen(source_frame, pixels.shape[1], pixels.shape[0], found, tracks, crops, steady)
 
-    def _finish(self, waiting: list[_Seen]) -> Iterator[tuple[Shot, Frame]]:
+    def _finish(self, waiting: list[_Seen]) -> Iterator[tuple[SourceFrame, Frame]]:
         """Score what waits, and empty it."""
         seen = list(waiting)
         waiting.clear()
         for one, frame in zip(seen, self._scored(seen), strict=True):
-            yield one.shot, frame if one.steady is None else _steadied(frame, one.steady)
+            yield one.source_frame, frame if one.steady is None else _steadied(frame, one.steady)
 
     def _scored(self, seen: list[_Seen]) -> list[Frame]:
         """Frames of pictures whose faces are cut out, all of them scored together."""
@@ -342,20 +353,20 @@ class Recognizer:
                 faces.append(
                     Face(one.box, one.confidence, outputs, one.landmarks, measured, track, None, self._threshold)
                 )
-            shot = picture.shot
+            source_frame = picture.source_frame
             frames.append(
                 Frame(
-                    source=shot.source,
+                    source=source_frame.source,
                     width=picture.width,
                     height=picture.height,
                     faces=tuple(faces),
                     detector=self.detector.name,
                     model=f"{card.name} {card.version}",
-                    index=shot.index,
-                    time=shot.time,
-                    error=None if shot.error is None else str(shot.error),
+                    index=source_frame.index,
+                    time=source_frame.time,
+                    error=None if source_frame.error is None else str(source_frame.error),
                     prior=dict(zip(output.labels, used, strict=True)) if len(used) else None,
-                    note=shot.note,
+                    note=source_frame.note,
                 )
             )
         return frames
@@ -425,7 +436,7 @@ def _prior(card: Card, asked: Prior) -> NDArray[np.float64]:
 
 
 def _steadied(frame: Frame, steady: Smoother) -> Frame:
-    """The frame with each person's probabilities averaged over the last moments."""
+    """The frame with each track's probabilities averaged over the last moments."""
     at = frame.time or 0.0
     faces = tuple(
         face if face.track is None else replace(face, smoothed=steady.update(face.track, at, face.probabilities))

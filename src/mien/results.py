@@ -113,8 +113,8 @@ class Face:
             They are copied and cannot be changed.
         landmarks: eyes, nose and mouth corners as (x, y) pixels, where the detector gives them.
         quality: what the face can be read from; None where it was not measured.
-        track: the number of the person in a video, counted from 1; None in single pictures.
-        smoothed: the first output averaged over the person's last moments; None where that was not asked for.
+        track: the track id in a video, counted from 1; None in single pictures.
+        smoothed: the first output averaged over the track's last moments; None where that was not asked for.
         threshold: the least probability that counts as an answer; below it the expression is ``unsure``.
     """
 

@@ -7,7 +7,7 @@
     history.csv   one row per epoch; of a classical recipe per combination that was tried
     tensorboard/  the same for TensorBoard, if it is installed
     last.pt       everything needed to go on after a kill
-    best.pt       the weights that validation liked best
+    best.pt       the best checkpoint by validation
     pipeline.skops  in place of those two, what a classical recipe has fitted
     model.onnx    the model file
     card.json     in its place, what it would say of itself, where a run is evaluate-only

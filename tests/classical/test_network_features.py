@@ -13,9 +13,9 @@ from mien.runs import RunFolder
 TEXT = """
 name: tiny
 description: for tests
-data: {size: 32, color: COLOR, mean: [0.4], deviation: [0.3]}
+data: {size: 32, color: COLOR, mean: [0.4], std: [0.3]}
 heads: [{label_set: fer2013}, {label_set: ferplus}]
-network: {widths: [8, 16], depths: [1, 1], hidden: HIDDEN}
+network: {widths: [8, 16], depths: [1, 1], hidden_units: HIDDEN}
 stages: [{epochs: 1, learning_rate: 0.1}]
 """
 

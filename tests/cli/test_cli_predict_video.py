@@ -15,7 +15,7 @@ from mien.errors import SourceError
 from mien.sources import camera as live
 from mien.sources import sources, video
 from mien.sources.images import read
-from mien.sources.shot import Shot
+from mien.sources.source_frame import SourceFrame
 from support.bright_patches import Patches, draw
 from support.numbered_frames import write_video
 from support.stub_model import StubModel
@@ -84,7 +84,7 @@ def rows_of(text):
 
 
 def counted(path):
-    return sum(shot.error is None for shot in video.read_file(path))
+    return sum(source_frame.error is None for source_frame in video.read_file(path))
 
 
 # ------------------------------------------------------------------------------------- printing
@@ -189,7 +189,7 @@ def test_an_interrupted_table_is_gone_on_with(run, clip, photo, tmp_path, monkey
         assert read_anew == [f"{name}.avi" for name in expected]
 
 
-def test_going_on_covers_what_was_read_before(run, clip, photo, tmp_path):
+def test_resuming_covers_what_was_read_before(run, clip, photo, tmp_path):
     summary, path = tmp_path / "sum.json", tmp_path / "out.csv"
     run(clip, photo, "-o", path, "--summary", summary)
     whole = summary.read_text()
@@ -262,7 +262,7 @@ def test_a_video_is_annotated_into_the_file_that_was_named(run, clip, tmp_path):
     note = "" if shutil.which("ffmpeg") else err.splitlines(keepends=True)[0]
     assert err == f"{note}mien: annotated: {tmp_path / 'new' / 'out.mp4'}\n"
     drawn, plain = list(video.read_file(tmp_path / "new" / "out.mp4")), list(video.read_file(clip))
-    assert [shot.index for shot in drawn] == list(range(COUNT))
+    assert [source_frame.index for source_frame in drawn] == list(range(COUNT))
     assert [is_drawn_on(a.pixels, b.pixels) for a, b in zip(drawn, plain, strict=True)] == [
         number not in FACELESS for number in range(COUNT)
     ]
@@ -335,7 +335,7 @@ def camera(monkeypatch):
     def plug(count, error):
         def read_camera(number):
             for index in range(count):
-                yield Shot(f"camera:{number}", picture(0), None, index, index / 10, live=True)
+                yield SourceFrame(f"camera:{number}", picture(0), None, index, index / 10, live=True)
             raise error
 
         monkeypatch.setattr(live, "read_camera", read_camera)
@@ -372,10 +372,10 @@ def test_control_c_within_a_video_ends_its_thread(run, clip, monkeypatch):
     unread = sources.unread
 
     def interrupted(*arguments):
-        for count, shot in enumerate(unread(*arguments)):
+        for count, source_frame in enumerate(unread(*arguments)):
             if count == 9:
                 raise KeyboardInterrupt
-            yield shot
+            yield source_frame
 
     monkeypatch.setattr(sources, "unread", interrupted)
     code, out, err = run(clip, "--csv")
@@ -394,7 +394,7 @@ def test_control_c_is_a_success_only_where_every_source_is_live(run, camera, cli
 
 def test_an_address_that_turns_out_to_be_a_camera_is_live(run, monkeypatch):
     def turned(*arguments):
-        yield Shot("http://x/", picture(0), None, 0, 0.0, live=True)
+        yield SourceFrame("http://x/", picture(0), None, 0, 0.0, live=True)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sources, "unread", turned)
@@ -433,7 +433,7 @@ def test_a_camera_that_is_unplugged_is_said(run, camera):
         (["--summary", "{}/none/out.json"], "the folder {}/none does not exist"),
         (["--timeline", "{}/none/out.png"], "the folder {}/none does not exist"),
         (["--timeline", "{}/out.xyz"], "a timeline is drawn as .png, .svg, .pdf"),
-        (["-o", "{}/out.json", "--resume"], "only .csv and .jsonl can be gone on with"),
+        (["-o", "{}/out.json", "--resume"], "only .csv and .jsonl can be resumed"),
         (["--smooth", "-1"], "--smooth"),
         (["--error-rate", "2"], "--error-rate"),
     ],

@@ -7,7 +7,7 @@ from mien import cli, recognizer
 from mien.cli import watch
 from mien.errors import SourceError
 from mien.outputs import viewer
-from mien.recognizer import Following, Recognizer
+from mien.recognizer import Recognizer, TrackingOptions
 from support.bright_patches import Patches, draw
 from support.numbered_frames import write_video
 from support.stub_model import StubModel
@@ -33,7 +33,7 @@ def clip(tmp_path_factory):
 
 
 def seen(source, *, charts=False, mirror=False):
-    return list(watch.sights(Recognizer(), str(source), Following(), None, charts=charts, mirror=mirror))
+    return list(watch.sights(Recognizer(), str(source), TrackingOptions(), None, charts=charts, mirror=mirror))
 
 
 @pytest.mark.parametrize(

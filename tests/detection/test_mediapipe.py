@@ -168,13 +168,13 @@ def test_finds_of_one_face_become_their_mean_weighted_by_their_scores():
     numbers[[0, 1, 895], 2:4] = 32
     numbers[1, 0] = 8
     scores[[0, 1, 895]] = np.log([0.6 / 0.4, 0.9 / 0.1, 0.7 / 0.3])
-    (first, first_score), (second, second_score) = blazeface.finds(numbers, scores)
+    (first, first_score), (second, second_score) = blazeface.detections(numbers, scores)
     assert (first_score, second_score) == pytest.approx((0.9, 0.7))
     middle = np.array([4 + 8 * 0.9 / 1.5, 4])
     np.testing.assert_allclose(first[:2] * 128, [middle - 16, middle + 16], atol=1e-3)
     np.testing.assert_allclose(second[:2] * 128, [[104, 104], [136, 136]], atol=1e-3)
     np.testing.assert_allclose(second[2:] * 128, np.full((6, 2), 120), atol=1e-3)
-    assert list(blazeface.finds(numbers, np.full(896, -1, np.float32))) == []
+    assert list(blazeface.detections(numbers, np.full(896, -1, np.float32))) == []
 
 
 def test_a_region_is_cut_without_a_shift(gradient):

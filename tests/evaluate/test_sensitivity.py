@@ -14,14 +14,14 @@ def picture():
     return np.kron(coarse, np.ones((8, 8, 1))).astype(np.uint8)
 
 
-def disturbed(name, picture):
-    return [variant(picture) for variant in sensitivity.DISTURBANCES[name]]
+def corrupted(name, picture):
+    return [variant(picture) for variant in sensitivity.CORRUPTIONS[name]]
 
 
-@pytest.mark.parametrize("name", sensitivity.DISTURBANCES)
-def test_each_disturbance_changes_the_picture_and_keeps_its_shape(name, picture):
+@pytest.mark.parametrize("name", sensitivity.CORRUPTIONS)
+def test_each_corruption_changes_the_picture_and_keeps_its_shape(name, picture):
     before = picture.copy()
-    for changed in disturbed(name, picture):
+    for changed in corrupted(name, picture):
         assert changed.shape == picture.shape
         assert changed.dtype == np.uint8
         assert not np.array_equal(changed, picture)
@@ -32,7 +32,7 @@ def test_shifts_go_all_four_ways_by_their_part(picture):
     large = np.zeros((50, 50, 3), np.uint8)
     large[25, 25] = 255
     places = {
-        tuple(int(v) for v in np.argwhere(changed[..., 0] > 128)[0]) for changed in disturbed("shifted by 10 %", large)
+        tuple(int(v) for v in np.argwhere(changed[..., 0] > 128)[0]) for changed in corrupted("shifted by 10 %", large)
     }
     assert places == {(25, 30), (25, 20), (30, 25), (20, 25)}
 
@@ -41,8 +41,8 @@ def test_a_tighter_frame_shows_things_larger():
     square = np.zeros((200, 200, 3), np.uint8)
     square[60:140, 60:140] = 255
     sides = {
-        name: (disturbed(name, square)[0][..., 0] > 128).sum() ** 0.5
-        for name in sensitivity.DISTURBANCES
+        name: (corrupted(name, square)[0][..., 0] > 128).sum() ** 0.5
+        for name in sensitivity.CORRUPTIONS
         if "framed" in name
     }
     expected = {"10 % tighter": 80 / 0.9, "20 % tighter": 80 / 0.8, "10 % wider": 80 / 1.1, "20 % wider": 80 / 1.2}
@@ -50,23 +50,23 @@ def test_a_tighter_frame_shows_things_larger():
 
 
 def test_light_and_covers_and_colours(picture):
-    dark, bright = disturbed("half as bright", picture)[0], disturbed("half as bright again", picture)[0]
+    dark, bright = corrupted("half as bright", picture)[0], corrupted("half as bright again", picture)[0]
     assert np.abs(dark - picture / 2).max() <= 0.5
     assert np.abs(bright - picture * 1.5).max() <= 0.5
-    assert (disturbed("lower half covered", picture)[0][24:] == 128).all()
-    assert (disturbed("upper half covered", picture)[0][:24] == 128).all()
-    left, right = disturbed("one side covered", picture)
+    assert (corrupted("lower half covered", picture)[0][24:] == 128).all()
+    assert (corrupted("upper half covered", picture)[0][:24] == 128).all()
+    left, right = corrupted("one side covered", picture)
     assert (left[:, 24:] == 128).all()
     assert (right[:, :24] == 128).all()
     red = np.zeros((SIDE, SIDE, 3), np.uint8)
     red[..., 0] = 200
-    assert disturbed("JPEG quality 30", red)[0].mean(axis=(0, 1)).argmax() == 0
+    assert corrupted("JPEG quality 30", red)[0].mean(axis=(0, 1)).argmax() == 0
 
 
-def test_figures_are_means_over_variants_against_the_undisturbed(patterns):
+def test_figures_are_means_over_variants_against_the_clean(patterns):
     model = models.load(threads=1)
     name = "shifted by 20 %"
-    variants = sensitivity.DISTURBANCES[name]
+    variants = sensitivity.CORRUPTIONS[name]
     seen = []
     found = sensitivity.measure(
         model, patterns, "validation", {name: variants, "as it is": (lambda p: p,)}, lambda *done: seen.append(done)

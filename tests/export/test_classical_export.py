@@ -41,7 +41,7 @@ def fit(table: Table, out: object, *changes: str) -> RunFolder:
         "{kind: svm}",
         "{kind: logistic}",
         "{kind: naive-bayes}",
-        "{kind: mlp, hidden: [32], epochs: 60, batch_size: 20, patience: 20}",
+        "{kind: mlp, hidden_units: [32], epochs: 60, batch_size: 20, patience: 20}",
     ],
 )
 def test_the_model_file_says_what_scikit_learn_says(patterns, tmp_path, classifier):
@@ -164,5 +164,5 @@ def test_a_network_with_a_classifier_behind_it_is_one_file(finished, patterns, t
 
 
 def test_what_would_be_too_large_a_file_is_evaluate_only(patterns, tmp_path):
-    folder = fit(patterns, tmp_path / "run", "reduce=null", "classifier={kind: mlp, hidden: [4000], epochs: 1}")
+    folder = fit(patterns, tmp_path / "run", "reduce=null", "classifier={kind: mlp, hidden_units: [4000], epochs: 1}")
     assert evaluate_only.reason(folder) == "a model file of 37 MB is larger than 25 MB"

@@ -18,7 +18,7 @@ SPEC = loader.parse(
 name: tiny
 description: for tests
 heads: [{label_set: own}]
-network: {stem: [8], widths: [8, 16], depths: [1, 1], hidden: 12}
+network: {stem: [8], widths: [8, 16], depths: [1, 1], hidden_units: 12}
 stages: [{epochs: 1, learning_rate: 0.1}]
 """
 )

@@ -22,7 +22,7 @@ OWN = [
     "{kind: vgg, widths: [8, 16], depths: [1, 2], attention: eca}",
     "{kind: vgg, widths: [8, 16], depths: [1, 2], attention: se}",
     "{kind: separable}",
-    "{kind: attentional, hidden: 50}",
+    "{kind: attentional, hidden_units: 50}",
 ]
 
 

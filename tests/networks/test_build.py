@@ -44,7 +44,7 @@ def test_parameters_of_the_plain_network_of_the_literature():
 def test_resnet50_has_the_known_parameters():
     rgb = ("data.color=rgb", "network={kind: timm, name: resnet50}")
     assert parameters(made(*rgb)) == 23_522_375
-    assert parameters(made(*rgb, "network.hidden=256")) == 23_508_032 + 2048 * 256 + 256 + 256 * 7 + 7
+    assert parameters(made(*rgb, "network.hidden_units=256")) == 23_508_032 + 2048 * 256 + 256 + 256 * 7 + 7
     assert parameters(made("network={kind: torchvision, name: resnet50}")) == 23_522_375 - 2 * 64 * 49
 
 
@@ -124,7 +124,7 @@ def test_a_group_halves_the_size_and_attention_sees_it_before():
 
 def test_groups_are_what_a_stage_unfreezes():
     network = made("network={kind: vgg, widths: [8, 16], depths: [1, 2]}")
-    network.prepare(stage(trains=1))
+    network.prepare(stage(trainable=1))
     learns = [any(p.requires_grad for p in group.parameters()) for group in network.backbone]
     assert learns == [False, True]
 
@@ -148,7 +148,7 @@ def test_whole_channels_are_dropped_in_training_only():
 
 @pytest.mark.parametrize("color", ["grey", "rgb"])
 def test_a_spatial_transformer_starts_as_it_should_and_moves_what_it_sees(color):
-    network = made("network={kind: attentional, hidden: 50}", f"data.color={color}").eval()
+    network = made("network={kind: attentional, hidden_units: 50}", f"data.color={color}").eval()
     transformer = network.backbone[0]
     faces = torch.rand(3, 1 if color == "grey" else 3, 48, 48)
     assert torch.allclose(transformer(faces), faces, atol=1e-5)
@@ -158,7 +158,7 @@ def test_a_spatial_transformer_starts_as_it_should_and_moves_what_it_sees(color)
 
 
 def test_where_a_spatial_transformer_looks_is_learned():
-    network = made("network={kind: attentional, hidden: 50}")
+    network = made("network={kind: attentional, hidden_units: 50}")
     torch.nn.functional.cross_entropy(network(torch.rand(4, 1, 48, 48))["a"], torch.arange(4)).backward()
     for layer in (network.backbone[0].dense[-1].bias, network.backbone[1][0].weight):
         assert layer.grad is not None
@@ -166,11 +166,11 @@ def test_where_a_spatial_transformer_looks_is_learned():
 
 
 def test_dense_layers_in_front_of_the_heads():
-    network = made("network={widths: [8], depths: [1], hidden: [32, 16]}", a=3, b=4)
+    network = made("network={widths: [8], depths: [1], hidden_units: [32, 16]}", a=3, b=4)
     shapes = [tuple(layer.weight.shape) for layer in network.hidden if isinstance(layer, torch.nn.Linear)]
     assert shapes == [(32, 8), (16, 32)]
     assert {name: head.in_features for name, head in network.heads.items()} == {"a": 16, "b": 16}
-    one, other = (made(f"network={{widths: [8], depths: [1], hidden: {hidden}}}") for hidden in ("32", "[32]"))
+    one, other = (made(f"network={{widths: [8], depths: [1], hidden_units: {hidden}}}") for hidden in ("32", "[32]"))
     assert one.state_dict().keys() == other.state_dict().keys()  # earlier runs still load
 
 
@@ -181,12 +181,12 @@ def test_dense_layers_in_front_of_the_heads():
         "{kind: separable}",
         "{kind: attentional}",
         "{kind: timm, name: resnet18}",
-        "{kind: timm, name: resnet18, stem: small, hidden: 32}",
+        "{kind: timm, name: resnet18, stem: small, hidden_units: 32}",
         "{kind: timm, name: mobilenetv3_small_100}",
         "{kind: timm, name: convnext_atto, drop_path: 0.1}",
         "{kind: torchvision, name: resnet18}",
         "{kind: torchvision, name: densenet121}",
-        "{widths: [8, 16], depths: [1, 1], hidden: 5}",
+        "{widths: [8, 16], depths: [1, 1], hidden_units: 5}",
     ],
 )
 @pytest.mark.parametrize("color", ["grey", "rgb"])
@@ -224,7 +224,7 @@ def test_backbones_that_cannot_be_are_refused(network, message):
 
 def test_pixels_are_normalised_as_the_recipe_says():
     faces = torch.rand(2, 1, 48, 48)
-    one, other = made("data.mean=[0.0]", "data.deviation=[1.0]").eval(), made().eval()
+    one, other = made("data.mean=[0.0]", "data.std=[1.0]").eval(), made().eval()
     other.load_state_dict(one.state_dict())
     assert torch.allclose(one((faces - 0.51) / 0.25)["a"], other(faces)["a"], atol=1e-5)
 
@@ -241,18 +241,18 @@ def test_a_stage_chooses_what_trains():
     network = made("network={kind: timm, name: resnet18}")
     heads = sum(p.numel() for p in network.heads.parameters())
     counts = []
-    for trains in ("all", "classifier", 1, 2, len(network.blocks())):
-        network.prepare(stage(trains=trains))
+    for trainable in ("all", "classifier", 1, 2, len(network.blocks())):
+        network.prepare(stage(trainable=trainable))
         counts.append(sum(p.numel() for p in network.parameters() if p.requires_grad))
     everything, classifier, one, two, blocks = counts
     assert classifier == heads < one < two < everything == blocks
     assert one - heads == sum(p.numel() for p in network.backbone.layer4[-1].parameters())
     with pytest.raises(RecipeError, match="has 10 blocks"):
-        network.prepare(stage(trains=11))
+        network.prepare(stage(trainable=11))
 
 
 @pytest.mark.parametrize(
-    ("trains", "batch_norm", "first_moves", "last_moves"),
+    ("trainable", "batch_norm", "first_moves", "last_moves"),
     [
         ("classifier", "follow", False, False),
         ("classifier", "batch", True, True),
@@ -262,9 +262,9 @@ def test_a_stage_chooses_what_trains():
         (1, "batch", True, True),
     ],
 )
-def test_batch_norm_in_frozen_and_learning_parts(trains, batch_norm, first_moves, last_moves):
+def test_batch_norm_in_frozen_and_learning_parts(trainable, batch_norm, first_moves, last_moves):
     network, faces = made("network={kind: timm, name: resnet18}"), torch.rand(8, 1, 48, 48)
-    chosen = stage(trains=trains, batch_norm=batch_norm)
+    chosen = stage(trainable=trainable, batch_norm=batch_norm)
     network.prepare(chosen)
     before = [norm.running_mean.clone() for norm in (network.backbone.bn1, network.backbone.layer4[-1].bn2)]
     network.train_as(chosen)

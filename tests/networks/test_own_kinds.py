@@ -18,7 +18,7 @@ stages: [{epochs: 1, learning_rate: 0.1}]
     [
         "{kind: vgg, attention: eca}",
         "{kind: separable, stem: [8], spatial_dropout: 0}",
-        "{kind: attentional, width: 32, hidden: [50, 20]}",
+        "{kind: attentional, width: 32, hidden_units: [50, 20]}",
         "{kind: vgg, weights: {run: runs/other}}",
     ],
 )
@@ -39,7 +39,7 @@ def test_a_recipe_survives_its_own_yaml(network):
         ("{kind: vgg, attention: cbam}", "network.attention"),
         ("{kind: vgg, weights: {hub: vgg16_bn.tv_in1k}}", "of kind: vgg come from a run or a model"),
         ("{kind: attentional, weights: {file: a.pth}}", "of kind: attentional come from a run or a model"),
-        ("{kind: attentional, hidden: [50, 0]}", "network.hidden"),
+        ("{kind: attentional, hidden_units: [50, 0]}", "network.hidden_units"),
     ],
 )
 def test_faults_name_the_kind_and_the_key(network, message):

@@ -29,7 +29,7 @@ def test_batch_norm_gets_the_statistics_of_the_faces_and_answers_stay(patterns):
     assert not network.training
     for label_set, logits in before.items():
         assert torch.allclose(after[label_set], logits, atol=1e-3)
-    face = (pixels.float() / 255 - network.mean) / network.deviation
+    face = (pixels.float() / 255 - network.mean) / network.std
     by_running_statistics = network.backbone(face)
     assert torch.allclose(network.backbone.train()(face), by_running_statistics, atol=1e-3)
 

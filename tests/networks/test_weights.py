@@ -102,7 +102,7 @@ def test_what_weights_expect_of_their_input_is_folded_into_the_first_convolution
     theirs = (picture.expand(-1, 3, -1, -1).flip(1) - mean) / std
     with torch.no_grad():
         expected = plain.backbone.bn1.eval()(plain.backbone.conv1(theirs))
-        found = folded.backbone.bn1.eval()(folded.backbone.conv1((picture - folded.mean) / folded.deviation))
+        found = folded.backbone.bn1.eval()(folded.backbone.conv1((picture - folded.mean) / folded.std))
     inside = (..., slice(3, 9), slice(3, 9))
     assert torch.allclose(expected[inside], found[inside], rtol=1e-4, atol=1e-3)
     assert not loaded.batch_norm_folded

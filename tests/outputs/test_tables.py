@@ -10,7 +10,7 @@ import pytest
 
 from mien import files
 from mien.errors import MienError, MissingExtraError
-from mien.outputs import going_on, tables
+from mien.outputs import resuming, tables
 from mien.outputs.summary import Summary
 from mien.outputs.tables import File, Parquet
 from mien.results import COLUMNS, Box, Face, Frame, Quality
@@ -322,7 +322,7 @@ def test_a_file_cut_off_anywhere_is_gone_on_with(tmp_path, monkeypatch, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
-def test_going_on_keeps_what_was_done(tmp_path, suffix):
+def test_resuming_keeps_what_was_done(tmp_path, suffix):
     path = write(tmp_path / f"out{suffix}", FRAMES[:5])
     marked = path.read_bytes().replace(b"0.75", b"0.57")
     path.write_bytes(marked)
@@ -365,7 +365,7 @@ def test_a_table_is_gone_on_with_only_by_what_made_it(tmp_path, suffix):
     with pytest.raises(MienError, match=r"made by something else \(model 'default 1', now 'fast 1'\)"):
         File(path, LABELS, resume=True, made=made | {"model": "fast 1"})
     File(path, LABELS, resume=True, made=made).__exit__(ValueError)
-    going_on.record(path).write_text("[1, 2]")
+    resuming.record(path).write_text("[1, 2]")
     with pytest.raises(MienError, match="nothing says which model and options made it"):
         File(path, LABELS, resume=True, made=made)
     assert path.read_bytes() == before
@@ -380,7 +380,7 @@ def test_a_killed_run_is_gone_on_with_from_what_it_left(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
-def test_going_on_with_nothing_begins(tmp_path, suffix):
+def test_resuming_nothing_begins(tmp_path, suffix):
     path, whole = tmp_path / f"out{suffix}", write(tmp_path / f"whole{suffix}", WHOLE).read_bytes()
     assert go_on(path) == frozenset()
     assert path.read_bytes() == whole
@@ -418,14 +418,14 @@ def test_a_file_with_other_columns_is_left_alone(tmp_path):
 def test_lines_that_are_none_of_ours_are_left_alone(tmp_path, content):
     path = tmp_path / "out.jsonl"
     path.write_bytes(content)
-    with pytest.raises(MienError, match=r"out\.jsonl: cannot be gone on with"):
+    with pytest.raises(MienError, match=r"out\.jsonl: cannot be resumed"):
         File(path, LABELS, resume=True)
     assert path.read_bytes() == content
 
 
 def test_forms_that_cannot_be_gone_on_with_are_refused(tmp_path):
     for suffix in (".json", ".parquet"):
-        with pytest.raises(MienError, match=r"only \.csv and \.jsonl can be gone on with"):
+        with pytest.raises(MienError, match=r"only \.csv and \.jsonl can be resumed"):
             File(tmp_path / f"out{suffix}", LABELS, resume=True)
     assert not list(tmp_path.iterdir())
 

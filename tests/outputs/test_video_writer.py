@@ -43,7 +43,7 @@ def write(path, pictures, **options):
 
 def shown(path):
     """The numbers that a video shows, frame by frame."""
-    return [number_of(shot.pixels) for shot in read_file(path)]
+    return [number_of(source_frame.pixels) for source_frame in read_file(path)]
 
 
 def steady(count, rate):
@@ -55,8 +55,13 @@ def test_what_was_written_is_read_back(tool, tmp_path, capfd):
     movie = write(path, steady(30, 12), rate=12)
     assert shown(path) == list(range(30))
     assert rate_of(path) == pytest.approx(12)
-    assert all(colours_are_right(shot.pixels) and shot.pixels.shape == (HEIGHT, WIDTH, 3) for shot in read_file(path))
-    assert [shot.time for shot in read_file(path)] == pytest.approx([number / 12 for number in range(30)], abs=1e-3)
+    assert all(
+        colours_are_right(source_frame.pixels) and source_frame.pixels.shape == (HEIGHT, WIDTH, 3)
+        for source_frame in read_file(path)
+    )
+    assert [source_frame.time for source_frame in read_file(path)] == pytest.approx(
+        [number / 12 for number in range(30)], abs=1e-3
+    )
     assert list(tmp_path.iterdir()) == [path]
     assert capfd.readouterr() == ("", "")
     assert (movie.notice is None) == (tool == "ffmpeg")

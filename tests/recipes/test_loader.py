@@ -1,5 +1,6 @@
 import pytest
 
+from mien import models
 from mien.errors import RecipeError
 from mien.recipes import loader
 
@@ -20,6 +21,64 @@ def test_every_shipped_recipe_is_valid_and_named_like_its_file():
 def test_dump_and_parse_give_the_same_recipe():
     spec = loader.load("default")
     assert loader.parse(loader.dump(spec)) == spec
+
+
+OLD = """
+name: fast-taught
+description: as run folders and model cards of before have it
+data: {deviation: [0.5]}
+network: {hidden: 32}
+heads: [{label_set: fer2013}]
+stages: [{epochs: 2, learning_rate: 0.1, trains: 1, sharpness: 0.05, augmentation: {zoom: 0.1, erase: 0.2}}]
+"""
+
+
+def test_old_keys_and_names_are_read_without_end():
+    spec = loader.parse(OLD)
+    (stage,) = spec.stages
+    assert (spec.name, spec.data.std, spec.network.hidden_units) == ("fast-distilled", (0.5,), 32)
+    assert (stage.trainable, stage.sam_rho) == (1, 0.05)
+    assert (stage.augmentation.scale, stage.augmentation.random_erasing) == (0.1, 0.2)
+    assert loader.parse(loader.dump(spec)) == spec
+
+
+@pytest.mark.parametrize("key", ["trains", "trainable"])
+@pytest.mark.parametrize("text", [OLD, OLD.replace("trains", "trainable")])
+def test_an_override_may_use_either_name_of_a_key(text, key):
+    assert loader.parse(text, overrides=[f"stages.0.{key}=classifier"]).stages[0].trainable == "classifier"
+    stage = f"stages.0={{epochs: 1, learning_rate: 1, {key}: classifier}}"
+    assert loader.parse(text, overrides=[stage]).stages[0].trainable == "classifier"
+
+
+def test_a_key_under_both_of_its_names_is_a_fault():
+    with pytest.raises(RecipeError, match=r"data\.deviation: unknown key"):
+        loader.parse(OLD.replace("deviation: [0.5]", "deviation: [0.5], std: [0.4]"))
+
+
+def test_old_keys_in_the_paths_of_a_search_are_read():
+    document = loader.yaml.safe_load(loader.dump(loader.load("pca")))
+    document["classifier"] = {"kind": "mlp", "hidden": [8]}
+    document["search"] = {"classifier.mlp.hidden": [[8], [16]]}
+    spec = loader.parse(loader.yaml.safe_dump(document))
+    assert spec.search == {"classifier.mlp.hidden_units": ([8], [16])}
+    assert [one.classifier.hidden_units for _, one in spec.candidates()] == [(8,), (16,)]
+
+
+def test_a_document_that_holds_itself_is_refused_and_one_that_repeats_its_parts_is_read():
+    with pytest.raises(RecipeError):
+        loader.parse("name: &a {b: *a, zoom: *a}")
+    twice = MINIMAL.replace("learning_rate: 0.1}", "learning_rate: 0.1, augmentation: &a {zoom: 0.1}}")
+    stages = loader.parse(twice.replace("}}]", "}}, {epochs: 1, learning_rate: 1, augmentation: *a}]")).stages
+    assert [stage.augmentation.scale for stage in stages] == [0.1, 0.1]
+
+
+def test_the_recipes_in_the_shipped_models_are_read():
+    for file in models.installed().values():
+        card = models.read_card(file)
+        members = card.training.get("members", {}).values()
+        for recipe in [member["recipe"] for member in members] or [card.recipe]:
+            assert loader.parse(loader.yaml.safe_dump(dict(recipe))).data.std == tuple(recipe["data"]["deviation"])
+            assert loader.current_name(recipe["name"]) in loader.names()
 
 
 def test_defaults_are_filled_in():
@@ -51,7 +110,7 @@ def test_all_faults_are_reported_at_once_with_the_nearest_key():
         ("stages: [{epochs: 1, learning_rate: 1, warmup_epochs: 1}]", "warmup"),
         ("heads: [{label_set: a}, {label_set: a}]", "once"),
         ("name: No Spaces", "name"),
-        ("stages: [{epochs: 1, learning_rate: 1, trains: heads}]", "trains"),
+        ("stages: [{epochs: 1, learning_rate: 1, trainable: heads}]", "trainable"),
         ("stages: [{epochs: 1, learning_rate: 1, optimizer: adma}]", "optimizer"),
         ("stages: [{epochs: 1, learning_rate: 1, augmentation: {hue: 0.1}}]", "rgb"),
         ("data: {mean: [0.1, 0.2, 0.3]}", "give 1 or 1"),

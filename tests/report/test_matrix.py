@@ -60,7 +60,7 @@ def test_the_same_labels_are_compared_as_they_are(tmp_path):
     scorer = Knowing(("ferplus", BASIC_EIGHT), ("fer2013", BASIC_SEVEN), order=BASIC_SEVEN)
     found = crossing(scorer, made)
     assert (found.labels.output, found.labels.compared) == ("out1", BASIC_SEVEN)
-    assert (found.labels.untaught, found.labels.unused, found.left_out) == ((), (), 0)
+    assert (found.labels.unknown, found.labels.unused, found.left_out) == ((), (), 0)
     assert (found.figures.n, found.figures.top1) == (14, 1.0)
     assert found.answers.provenance["data_fingerprint"] == made.fingerprint
 
@@ -77,13 +77,13 @@ def test_labels_in_another_order_are_matched_by_name(tmp_path):
     assert wrong.figures.top1 == 0.5  # an answer that the table has no label for is a wrong one
 
 
-def test_faces_that_the_model_was_never_taught_are_left_out_and_counted(tmp_path):
+def test_faces_that_the_model_does_not_know_are_left_out_and_counted(tmp_path):
     labels = ("contempt", "happy", "sad", "bored")
     made = table(tmp_path / "t.parquet", labels, [4, 3, 2, 5])
     found = crossing(Knowing(("own", ("sad", "happy", "angry")), order=labels), made)
     assert (found.figures.n, found.figures.top1, found.left_out) == (5, 1.0, 9)
     assert found.labels.compared == ("happy", "sad")
-    assert found.labels.untaught == ("contempt", "bored")
+    assert found.labels.unknown == ("contempt", "bored")
     assert found.labels.unused == ("angry",)
 
 

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from mien import Recognizer
-from mien.recognizer import Following
+from mien.recognizer import TrackingOptions
 from mien.serve import moving, schema
 from mien.serve.app import create_app
 from mien.serve.settings import Settings
@@ -33,8 +33,10 @@ def test_a_video_is_read_as_the_recognizer_reads_it(client, clip, tmp_path):
     path = tmp_path / "clip.mp4"
     path.write_bytes(clip)
     recognizer = Recognizer(detector="none")
-    shots = video.read_file(path, every=4)
-    expected = [frame.to_dict() | {"source": None} for _, frame in recognizer.read(shots, Following(smooth=0.2))]
+    source_frames = video.read_file(path, every=4)
+    expected = [
+        frame.to_dict() | {"source": None} for _, frame in recognizer.read(source_frames, TrackingOptions(smooth=0.2))
+    ]
     found = lines(client.post("/v1/video?detector=none&every=4&smooth=0.2", content=clip, headers=MP4))
     assert found == expected
     assert [frame["frame"] for frame in found] == [0, 4, 8, 12, 16]

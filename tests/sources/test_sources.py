@@ -18,8 +18,8 @@ from PIL import Image
 from mien.errors import MienError, PictureError, SourceError
 from mien.sources import camera as live
 from mien.sources import images, video
-from mien.sources.shot import Shot
-from mien.sources.sources import Reading, is_live, shots
+from mien.sources.source_frame import SourceFrame
+from mien.sources.sources import ReadOptions, is_live, source_frames
 from support.numbered_frames import colours_are_right, draw, number_of, write_video
 from support.rtsp_server import Camera
 
@@ -37,16 +37,22 @@ def save(path, number):
 
 
 def seen(found):
-    """(name of the source, number it shows) of each shot, None for one that could not be read."""
-    return [(shot.source and Path(shot.source).name, shot.error is None and number_of(shot.pixels)) for shot in found]
+    """(name of the source, number it shows) of each source_frame, None for one that could not be read."""
+    return [
+        (
+            source_frame.source and Path(source_frame.source).name,
+            source_frame.error is None and number_of(source_frame.pixels),
+        )
+        for source_frame in found
+    ]
 
 
 def error_of(source, reading=None):
-    """The message of a source that gives one shot, with an error."""
-    (shot,) = shots(source, reading)
-    assert shot.pixels is None
-    assert isinstance(shot.error, MienError)
-    return str(shot.error)
+    """The message of a source that gives one source_frame, with an error."""
+    (source_frame,) = source_frames(source, reading)
+    assert source_frame.pixels is None
+    assert isinstance(source_frame.error, MienError)
+    return str(source_frame.error)
 
 
 # ------------------------------------------------------------------------------------------ words
@@ -55,11 +61,16 @@ def error_of(source, reading=None):
 def test_a_file_is_a_picture(tmp_path):
     path = save(tmp_path / "a.png", 5)
     for source in (str(path), path):
-        (shot,) = shots(source)
-        assert (shot.source, number_of(shot.pixels)) == (str(path), 5)
-        assert shot.pixels.dtype == np.uint8
-        assert colours_are_right(shot.pixels)
-        assert (shot.error, shot.index, shot.time, shot.live) == (None, None, None, False)
+        (source_frame,) = source_frames(source)
+        assert (source_frame.source, number_of(source_frame.pixels)) == (str(path), 5)
+        assert source_frame.pixels.dtype == np.uint8
+        assert colours_are_right(source_frame.pixels)
+        assert (source_frame.error, source_frame.index, source_frame.time, source_frame.live) == (
+            None,
+            None,
+            None,
+            False,
+        )
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are always valid text here")
@@ -67,16 +78,20 @@ def test_a_path_may_be_bytes(tmp_path):
     path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")
     save(Path(path), 5)
     with os.scandir(os.fsencode(tmp_path)) as found:
-        (shot,) = shots(list(found))
-    assert (shot.source, number_of(shot.pixels)) == (path, 5)
+        (source_frame,) = source_frames(list(found))
+    assert (source_frame.source, number_of(source_frame.pixels)) == (path, 5)
 
 
 def test_a_file_with_the_suffix_of_a_video_is_one(tmp_path):
     path = write_video(tmp_path / "clip.MP4", 6)
-    found = list(shots(str(path)))
-    assert [number_of(shot.pixels) for shot in found] == [shot.index for shot in found] == list(range(6))
-    assert [shot.time for shot in found] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5])
-    assert {shot.source for shot in found} == {str(path)}
+    found = list(source_frames(str(path)))
+    assert (
+        [number_of(source_frame.pixels) for source_frame in found]
+        == [source_frame.index for source_frame in found]
+        == list(range(6))
+    )
+    assert [source_frame.time for source_frame in found] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    assert {source_frame.source for source_frame in found} == {str(path)}
 
 
 def test_of_a_folder_pictures_and_videos_come_sorted(tmp_path):
@@ -85,7 +100,7 @@ def test_of_a_folder_pictures_and_videos_come_sorted(tmp_path):
     save(tmp_path / "a" / "z.png", 2)
     save(tmp_path / ".hidden" / "y.png", 3)
     (tmp_path / "notes.txt").write_text("no picture")
-    assert seen(shots(tmp_path)) == [("z.png", 2), ("b.mp4", 0), ("b.mp4", 1), ("c.jpg", 1)]
+    assert seen(source_frames(tmp_path)) == [("z.png", 2), ("b.mp4", 0), ("b.mp4", 1), ("c.jpg", 1)]
 
 
 def test_a_folder_without_pictures_is_said(tmp_path):
@@ -98,14 +113,14 @@ def test_patterns(tmp_path, monkeypatch):
         save(tmp_path / name, number)
     (tmp_path / "folder.png").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert seen(shots("*.png")) == [("a.png", 0), ("b.png", 1)]
-    assert seen(shots(f"{tmp_path}/b.*")) == [("b.jpg", 2), ("b.png", 1)]
-    assert seen(shots("?.jpg")) == [("b.jpg", 2)]
-    assert seen(shots("[ac].png")) == [("a.png", 0)]
-    assert seen(shots("**/*.png")) == [("a.png", 0), ("b.png", 1), ("c.png", 3), ("d.png", 4)]
-    assert seen(shots("deep/**")) == [("c.png", 3), ("d.png", 4)]
-    assert seen(shots(f"{tmp_path}/*/*.png")) == [("c.png", 3)]
-    assert [shot.source for shot in shots("*.jpg")] == ["b.jpg"]
+    assert seen(source_frames("*.png")) == [("a.png", 0), ("b.png", 1)]
+    assert seen(source_frames(f"{tmp_path}/b.*")) == [("b.jpg", 2), ("b.png", 1)]
+    assert seen(source_frames("?.jpg")) == [("b.jpg", 2)]
+    assert seen(source_frames("[ac].png")) == [("a.png", 0)]
+    assert seen(source_frames("**/*.png")) == [("a.png", 0), ("b.png", 1), ("c.png", 3), ("d.png", 4)]
+    assert seen(source_frames("deep/**")) == [("c.png", 3), ("d.png", 4)]
+    assert seen(source_frames(f"{tmp_path}/*/*.png")) == [("c.png", 3)]
+    assert [source_frame.source for source_frame in source_frames("*.jpg")] == ["b.jpg"]
     assert error_of("*.webp") == "*.webp: no file matches this pattern"
     assert "no pattern for files" in error_of("deep/a**b/*.png") or sys.version_info >= (3, 13)
 
@@ -113,9 +128,9 @@ def test_patterns(tmp_path, monkeypatch):
 def test_a_file_that_is_called_like_a_pattern_is_that_file(tmp_path):
     save(tmp_path / "a[1].png", 7)
     save(tmp_path / "a1.png", 8)
-    assert seen(shots(tmp_path / "a[1].png")) == [("a[1].png", 7)]
+    assert seen(source_frames(tmp_path / "a[1].png")) == [("a[1].png", 7)]
     (tmp_path / "a[1].png").unlink()
-    assert seen(shots(tmp_path / "a[1].png")) == [("a1.png", 8)]
+    assert seen(source_frames(tmp_path / "a[1].png")) == [("a1.png", 8)]
 
 
 def test_archives(tmp_path):
@@ -129,12 +144,12 @@ def test_archives(tmp_path):
         for name in ("b.png", "text.jpg", "a.png"):
             packed.add(tmp_path / name, f"in/{name}")
     for form in ("all.zip", "all.tar.gz"):
-        found = list(shots(tmp_path / form))
+        found = list(source_frames(tmp_path / form))
         assert seen(found) == [("b.png", 0), ("text.jpg", False), ("a.png", 1)]
         assert found[0].source == f"{tmp_path}/{form}/in/b.png"
         assert str(found[1].error).startswith(f"{tmp_path}/{form}/in/text.jpg: not a picture")
-        skip = Reading(skip=frozenset([found[0].source]))
-        assert seen(shots(tmp_path / form, skip)) == [("text.jpg", False), ("a.png", 1)]
+        skip = ReadOptions(skip=frozenset([found[0].source]))
+        assert seen(source_frames(tmp_path / form, skip)) == [("text.jpg", False), ("a.png", 1)]
     (tmp_path / "none.zip").write_text("no archive")
     assert error_of(tmp_path / "none.zip").startswith(f"{tmp_path}/none.zip: cut off, damaged, or no zip archive")
 
@@ -147,8 +162,8 @@ def test_an_archive_that_breaks_off_gives_what_was_whole(tmp_path):
             packed.add(tmp_path / f"{number}.bmp")
     whole = (tmp_path / "all.tar").read_bytes()
     (tmp_path / "all.tar").write_bytes(whole[: len(whole) // 2])
-    *found, last = shots([tmp_path / "all.tar", tmp_path / "3.bmp"])
-    assert [shot.error is None for shot in found] == [True, True, False]
+    *found, last = source_frames([tmp_path / "all.tar", tmp_path / "3.bmp"])
+    assert [source_frame.error is None for source_frame in found] == [True, True, False]
     assert found[2].source == f"{tmp_path}/all.tar"
     assert number_of(last.pixels) == 3
 
@@ -156,7 +171,7 @@ def test_an_archive_that_breaks_off_gives_what_was_whole(tmp_path):
 def test_standard_input_is_a_picture(tmp_path, monkeypatch):
     data = save(tmp_path / "a.png", 9).read_bytes()
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(data)))
-    assert seen(shots("-")) == [("-", 9)]
+    assert seen(source_frames("-")) == [("-", 9)]
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"")))
     assert error_of("-").startswith("-: 0 bytes, expected a JPEG")
 
@@ -167,37 +182,37 @@ def test_a_camera_is_read_by_its_number(monkeypatch):
     def read_camera(number):
         asked.append(number)
         for index in itertools.count():
-            yield Shot(f"camera:{number}", draw(index), None, index, index / 10, live=True)
+            yield SourceFrame(f"camera:{number}", draw(index), None, index, index / 10, live=True)
 
     monkeypatch.setattr(live, "read_camera", read_camera)
-    assert seen(shots("Camera:12", Reading(limit=0.45)))[-1] == ("camera:12", 4)
+    assert seen(source_frames("Camera:12", ReadOptions(limit=0.45)))[-1] == ("camera:12", 4)
     assert asked == [12]
-    assert [number for _, number in seen(shots("camera:0", Reading(limit=1.0, every=4)))] == [0, 4, 8]
+    assert [number for _, number in seen(source_frames("camera:0", ReadOptions(limit=1.0, every=4)))] == [0, 4, 8]
     assert error_of("camera:one").startswith("camera:one: no such file")
 
 
 def test_a_camera_that_is_unplugged_is_said_after_its_frames(monkeypatch):
     def read_camera(number):
-        yield Shot("camera:0", draw(0), None, 0, 0.0, live=True)
+        yield SourceFrame("camera:0", draw(0), None, 0, 0.0, live=True)
         raise SourceError("camera:0: gives no more pictures")
 
     monkeypatch.setattr(live, "read_camera", read_camera)
-    assert seen(shots("camera:0")) == [("camera:0", 0), ("camera:0", False)]
+    assert seen(source_frames("camera:0")) == [("camera:0", 0), ("camera:0", False)]
 
 
 def test_a_stream_is_left_in_time():
     with Camera(rate=100) as camera:
-        found = list(shots(camera.address, Reading(limit=0.3, private=True)))
-    assert all(shot.live and shot.time <= 0.3 for shot in found)
+        found = list(source_frames(camera.address, ReadOptions(limit=0.3, private=True)))
+    assert all(source_frame.live and source_frame.time <= 0.3 for source_frame in found)
     assert len(found) > 3
     assert not any(thread.name == "mien-live" for thread in threading.enumerate())
 
 
 def test_a_stream_that_cannot_be_had_is_named_without_its_password():
     with Camera(connections=0) as camera:
-        (shot,) = shots(camera.address.replace("//", "//admin:s3cret@"), Reading(private=True))
-    assert shot.source == camera.address
-    assert "s3cret" not in str(shot.error)
+        (source_frame,) = source_frames(camera.address.replace("//", "//admin:s3cret@"), ReadOptions(private=True))
+    assert source_frame.source == camera.address
+    assert "s3cret" not in str(source_frame.error)
 
 
 @pytest.mark.parametrize("scheme", ["rtsp", "rtsps"])
@@ -205,12 +220,12 @@ def test_a_stream_of_a_private_network_must_be_allowed(scheme):
     told = error_of(f"{scheme}://me:s3cret@127.0.0.1:1/live")
     assert told.startswith(f"{scheme}://127.0.0.1:1/live: leads to 127.0.0.1, which is not a public address")
     assert "names no host" in error_of(f"{scheme}:///live")
-    assert "unknown host" in error_of(f"{scheme}://a..b/live", Reading(private=True))
+    assert "unknown host" in error_of(f"{scheme}://a..b/live", ReadOptions(private=True))
 
 
 def test_offline_means_streams_too(monkeypatch):
     monkeypatch.setenv("MIEN_OFFLINE", "1")
-    assert error_of("rtsp://127.0.0.1:1/live", Reading(private=True)).startswith("MIEN_OFFLINE forbids")
+    assert error_of("rtsp://127.0.0.1:1/live", ReadOptions(private=True)).startswith("MIEN_OFFLINE forbids")
 
 
 def test_words_that_mean_nothing(tmp_path):
@@ -250,41 +265,46 @@ def test_pictures_of_every_form(tmp_path):
     path = save(tmp_path / "a.png", 3)
     data, pixels = path.read_bytes(), draw(3)
     with Image.open(path) as image:
-        found = list(shots([data, bytearray(data), memoryview(data), image, pixels], Reading(color="rgb")))
-        assert seen(shots(image)) == seen(shots(data)) == seen(shots(memoryview(data))) == [(None, 3)]
+        found = list(source_frames([data, bytearray(data), memoryview(data), image, pixels], ReadOptions(color="rgb")))
+        assert (
+            seen(source_frames(image))
+            == seen(source_frames(data))
+            == seen(source_frames(memoryview(data)))
+            == [(None, 3)]
+        )
     assert seen(found) == [(None, 3)] * 5
-    assert all(colours_are_right(shot.pixels) for shot in found)
+    assert all(colours_are_right(source_frame.pixels) for source_frame in found)
 
 
 def test_the_order_of_colours_must_be_said_and_is_kept(tmp_path):
     pixels = draw(3)
-    (rgb,) = shots(pixels, Reading(color="rgb"))
-    (bgr,) = shots(pixels[..., ::-1], Reading(color="bgr"))
-    (wrong,) = shots(pixels, Reading(color="bgr"))
+    (rgb,) = source_frames(pixels, ReadOptions(color="rgb"))
+    (bgr,) = source_frames(pixels[..., ::-1], ReadOptions(color="bgr"))
+    (wrong,) = source_frames(pixels, ReadOptions(color="bgr"))
     assert (rgb.pixels == pixels).all()
     assert (bgr.pixels == pixels).all()
     assert not colours_are_right(wrong.pixels)
     with pytest.raises(PictureError, match="color='rgb'"):  # the caller's fault, not one picture's
-        next(shots(pixels))
-    (grey,) = shots(pixels[..., 0])
+        next(source_frames(pixels))
+    (grey,) = source_frames(pixels[..., 0])
     assert grey.pixels.shape == pixels.shape
     # The order is that of arrays: a file knows its own.
-    (file,) = shots(save(tmp_path / "a.png", 3), Reading(color="bgr"))
+    (file,) = source_frames(save(tmp_path / "a.png", 3), ReadOptions(color="bgr"))
     assert (file.pixels == pixels).all()
 
 
 def test_iterables_may_be_nested(tmp_path):
     a, b = save(tmp_path / "a.png", 1), save(tmp_path / "in" / "b.png", 2)
     source = [a, (str(b), [draw(4)]), iter([tmp_path / "in", {b: "a dict gives its keys"}]), []]
-    assert [number for _, number in seen(shots(source, Reading(color="rgb")))] == [1, 2, 4, 2, 2]
-    assert list(shots([])) == []
+    assert [number for _, number in seen(source_frames(source, ReadOptions(color="rgb")))] == [1, 2, 4, 2, 2]
+    assert list(source_frames([])) == []
 
 
 @pytest.mark.parametrize("wrong", [5, None, 1.5, object(), io.BytesIO(b"a.png\n"), io.StringIO("a.png\n")])
 def test_what_is_no_source_is_an_error_of_the_caller(tmp_path, wrong):
     with pytest.raises(PictureError, match=f"a source is a path.* not {type(wrong).__name__}"):
-        list(shots(wrong))
-    found = shots([save(tmp_path / "a.png", 1), wrong])
+        list(source_frames(wrong))
+    found = source_frames([save(tmp_path / "a.png", 1), wrong])
     assert number_of(next(found).pixels) == 1
     with pytest.raises(PictureError, match="a source is a path"):
         next(found)
@@ -294,11 +314,11 @@ def test_what_cannot_be_read_is_said_in_its_place_and_the_rest_goes_on(tmp_path)
     (tmp_path / "text.jpg").write_text("no picture")
     (tmp_path / "text.mp4").write_text("no video")
     words = [tmp_path / "none.png", save(tmp_path / "a.png", 1), tmp_path / "text.mp4", tmp_path / "text.jpg", b"no"]
-    found = list(shots([*words, np.zeros((2, 2, 5), np.uint8), tmp_path / "a.png"]))
-    assert [shot.error is None for shot in found] == [False, True, False, False, False, False, True]
-    assert [shot.source for shot in found[:4]] == list(map(str, words[:4]))
-    for shot in found[:4:2]:
-        assert str(shot.error).startswith(f"{shot.source}: ")
+    found = list(source_frames([*words, np.zeros((2, 2, 5), np.uint8), tmp_path / "a.png"]))
+    assert [source_frame.error is None for source_frame in found] == [False, True, False, False, False, False, True]
+    assert [source_frame.source for source_frame in found[:4]] == list(map(str, words[:4]))
+    for source_frame in found[:4:2]:
+        assert str(source_frame.error).startswith(f"{source_frame.source}: ")
     assert str(found[3].error).count("text.jpg") == 1
 
 
@@ -310,7 +330,7 @@ def test_an_iterable_is_asked_only_for_what_is_needed(tmp_path):
             asked.append(number)
             yield path
 
-    found = shots(endless())
+    found = source_frames(endless())
     assert not asked
     next(found)
     next(found)
@@ -320,7 +340,7 @@ def test_an_iterable_is_asked_only_for_what_is_needed(tmp_path):
 
 def test_what_was_read_is_not_kept():
     pixels = np.zeros((2, 2), np.uint8)
-    found = shots(itertools.repeat(pixels, 1_000_000))
+    found = source_frames(itertools.repeat(pixels, 1_000_000))
     gc.collect()
     before = len(gc.get_objects())
     for _ in range(20_000):
@@ -332,30 +352,34 @@ def test_what_was_read_is_not_kept():
 def test_what_is_done_is_passed_over(tmp_path):
     a, b = save(tmp_path / "a.png", 1), save(tmp_path / "b.png", 2)
     clip = write_video(tmp_path / "c.mp4", 3)
-    done = Reading(skip=frozenset([str(a), str(clip)]))
-    assert seen(shots([tmp_path, a, str(clip)], done)) == [("b.png", 2)]
-    assert seen(shots(f"{tmp_path}/*.png", done)) == [("b.png", 2)]
-    assert seen(shots([draw(7), b], Reading(color="rgb", skip=done.skip))) == [(None, 7), ("b.png", 2)]
+    done = ReadOptions(skip=frozenset([str(a), str(clip)]))
+    assert seen(source_frames([tmp_path, a, str(clip)], done)) == [("b.png", 2)]
+    assert seen(source_frames(f"{tmp_path}/*.png", done)) == [("b.png", 2)]
+    assert seen(source_frames([draw(7), b], ReadOptions(color="rgb", skip=done.skip))) == [(None, 7), ("b.png", 2)]
 
 
 def test_addresses_are_passed_over_by_the_name_they_are_shown_by():
-    done = Reading(skip=frozenset(["https://example.org/a.jpg", "rtsp://camera/1"]))
-    assert not list(shots(["https://me:s3cret@example.org/a.jpg", "rtsp://me:s3cret@camera/1"], done))
+    done = ReadOptions(skip=frozenset(["https://example.org/a.jpg", "rtsp://camera/1"]))
+    assert not list(source_frames(["https://me:s3cret@example.org/a.jpg", "rtsp://me:s3cret@camera/1"], done))
 
 
 def test_readings_that_make_no_sense_are_refused():
     for wrong in ({"every": 0}, {"every": -1}):
         with pytest.raises(SourceError, match="take each frame"):
-            Reading(**wrong)
+            ReadOptions(**wrong)
     for wrong in ({"start": -1}, {"end": 0}, {"start": 2, "end": 1}, {"start": 2, "end": 2}):
         with pytest.raises(SourceError, match="is no part of a video"):
-            Reading(**wrong)
-    assert Reading(every=2, start=1, end=2).end == 2
+            ReadOptions(**wrong)
+    assert ReadOptions(every=2, start=1, end=2).end == 2
 
 
 def test_parts_of_videos_are_what_reading_says(tmp_path):
     clip = write_video(tmp_path / "a.mp4", 30)
-    assert seen(shots([clip], Reading(every=5, start=1, end=2))) == [("a.mp4", 10), ("a.mp4", 15), ("a.mp4", 20)]
+    assert seen(source_frames([clip], ReadOptions(every=5, start=1, end=2))) == [
+        ("a.mp4", 10),
+        ("a.mp4", 15),
+        ("a.mp4", 20),
+    ]
 
 
 # ------------------------------------------------------------------------- a video is read ahead
@@ -381,7 +405,7 @@ def counted(monkeypatch, count, fails=None):
     def read_file(path, **_):
         try:
             for state.read in range(1, count + 1):
-                yield Shot(str(path), draw(state.read - 1), None, state.read - 1, state.read / 10)
+                yield SourceFrame(str(path), draw(state.read - 1), None, state.read - 1, state.read / 10)
             if fails:
                 raise fails
         finally:
@@ -393,7 +417,7 @@ def counted(monkeypatch, count, fails=None):
 
 def test_a_video_is_read_some_frames_ahead_and_no_more(monkeypatch):
     state = counted(monkeypatch, 1000)
-    found = shots("a.mp4")
+    found = source_frames("a.mp4")
     assert number_of(next(found).pixels) == 0
     assert until(lambda: state.read >= 3), "nothing is read while the first frame is worked on"
     time.sleep(0.05)
@@ -405,7 +429,7 @@ def test_a_video_is_read_some_frames_ahead_and_no_more(monkeypatch):
 
 def test_whoever_leaves_early_leaves_no_thread(monkeypatch):
     state = counted(monkeypatch, 1000)
-    for _ in shots(["a.mp4", "b.mp4"]):
+    for _ in source_frames(["a.mp4", "b.mp4"]):
         break
     gc.collect()
     assert until(lambda: not ahead())
@@ -413,16 +437,16 @@ def test_whoever_leaves_early_leaves_no_thread(monkeypatch):
 
 
 def test_the_end_of_a_video_ends_its_thread(tmp_path):
-    list(shots(write_video(tmp_path / "a.mp4", 12)))
+    list(source_frames(write_video(tmp_path / "a.mp4", 12)))
     assert not ahead()
 
 
 def test_faults_of_the_thread_are_seen_in_order(monkeypatch):
     counted(monkeypatch, 9, SourceError("a.mp4: breaks off"))
-    assert [number for _, number in seen(shots(["a.mp4"]))] == [*range(9), False]
+    assert [number for _, number in seen(source_frames(["a.mp4"]))] == [*range(9), False]
     counted(monkeypatch, 2, MemoryError())
     with pytest.raises(MemoryError):
-        list(shots("a.mp4"))
+        list(source_frames("a.mp4"))
     assert not ahead()
 
 
@@ -471,7 +495,7 @@ def web():
         thread.join()
 
 
-PRIVATE = Reading(private=True)
+PRIVATE = ReadOptions(private=True)
 
 
 def jpeg(number):
@@ -489,49 +513,64 @@ MOTION = "multipart/x-mixed-replace; boundary=frame"
 
 def test_a_picture_at_an_address(web):
     url = web("/a.png", "image/jpeg", jpeg(6))
-    (shot,) = shots(url.replace("//", "//me:s3cret@"), PRIVATE)
-    assert (shot.source, number_of(shot.pixels), shot.index, shot.live) == (url, 6, None, False)
+    (source_frame,) = source_frames(url.replace("//", "//me:s3cret@"), PRIVATE)
+    assert (source_frame.source, number_of(source_frame.pixels), source_frame.index, source_frame.live) == (
+        url,
+        6,
+        None,
+        False,
+    )
     assert "private=True" in error_of(url)
     two = [f"{url}?id={number}&token=s3cret" for number in (1, 2)]
-    assert [shot.source for shot in shots(two, PRIVATE)] == [f"{url}?id={number}&token=..." for number in (1, 2)]
-    done = Reading(private=True, skip=frozenset([f"{url}?id=1&token=..."]))
-    assert [shot.source for shot in shots(two, done)] == [f"{url}?id=2&token=..."], "gone on with by the name it had"
+    assert [source_frame.source for source_frame in source_frames(two, PRIVATE)] == [
+        f"{url}?id={number}&token=..." for number in (1, 2)
+    ]
+    done = ReadOptions(private=True, skip=frozenset([f"{url}?id=1&token=..."]))
+    assert [source_frame.source for source_frame in source_frames(two, done)] == [f"{url}?id=2&token=..."], (
+        "resumed by the name it had"
+    )
     message = error_of(web("/text", "text/html", b"<html>"), PRIVATE)
     assert message.startswith(url.replace("/a.png", "/text: not a picture"))
 
 
 def test_motion_jpeg_is_a_live_source(web):
     url = web("/live", MOTION, *[part(jpeg(number)) for number in range(5)], b"--frame--\r\n")
-    found = list(shots(url, PRIVATE))
-    assert [number_of(shot.pixels) for shot in found] == [shot.index for shot in found] == list(range(5))
-    assert all(shot.live and shot.source == url and shot.error is None for shot in found)
-    times = [shot.time for shot in found]
+    found = list(source_frames(url, PRIVATE))
+    assert (
+        [number_of(source_frame.pixels) for source_frame in found]
+        == [source_frame.index for source_frame in found]
+        == list(range(5))
+    )
+    assert all(
+        source_frame.live and source_frame.source == url and source_frame.error is None for source_frame in found
+    )
+    times = [source_frame.time for source_frame in found]
     assert times == sorted(times)
-    thin = shots(url, Reading(private=True, every=2))
-    assert [shot.index for shot in thin] == [0, 2, 4]
+    thin = source_frames(url, ReadOptions(private=True, every=2))
+    assert [source_frame.index for source_frame in thin] == [0, 2, 4]
 
 
 def test_a_damaged_frame_of_motion_jpeg_is_said_in_its_place(web):
     url = web("/live", MOTION, part(jpeg(0)), part(b"no picture"), part(jpeg(2)), b"--frame--\r\n")
-    found = list(shots(url, PRIVATE))
-    assert [shot.error is None for shot in found] == [True, False, True]
-    assert [shot.index for shot in found] == [0, 1, 2]
+    found = list(source_frames(url, PRIVATE))
+    assert [source_frame.error is None for source_frame in found] == [True, False, True]
+    assert [source_frame.index for source_frame in found] == [0, 1, 2]
     assert str(found[1].error).startswith(f"{url}: frame 1: not a picture")
     assert found[1].live
 
 
 def test_motion_jpeg_that_is_lost_is_said_after_its_frames(web):
     url = web("/live", MOTION, part(jpeg(0)), part(jpeg(1))[:-300])
-    *found, last = shots(url, PRIVATE)
-    assert [number_of(shot.pixels) for shot in found] == [0]
+    *found, last = source_frames(url, PRIVATE)
+    assert [number_of(source_frame.pixels) for source_frame in found] == [0]
     assert "connection lost" in str(last.error)
     assert (last.source, last.index) == (url, None)
 
 
 def test_motion_jpeg_without_end_is_left_in_time_and_by_choice(web):
     url = web("/live", MOTION, itertools.repeat(part(jpeg(3))))
-    assert all(shot.time <= 0.2 for shot in shots(url, Reading(private=True, limit=0.2)))
-    found = shots(url, PRIVATE)
+    assert all(source_frame.time <= 0.2 for source_frame in source_frames(url, ReadOptions(private=True, limit=0.2)))
+    found = source_frames(url, PRIVATE)
     assert number_of(next(found).pixels) == 3
     found.close()
 
@@ -541,11 +580,15 @@ def test_a_video_at_an_address(web, tmp_path, monkeypatch):
     kept.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(kept))
     url = web("/clip", "video/mp4", write_video(tmp_path / "a.mp4", 20).read_bytes())
-    found = list(shots(f"{url}?id=3", Reading(private=True, start=0.5, end=1.0)))
-    assert [number_of(shot.pixels) for shot in found] == [shot.index for shot in found] == [5, 6, 7, 8, 9, 10]
-    assert {(shot.source, shot.live) for shot in found} == {(f"{url}?id=3", False)}
+    found = list(source_frames(f"{url}?id=3", ReadOptions(private=True, start=0.5, end=1.0)))
+    assert (
+        [number_of(source_frame.pixels) for source_frame in found]
+        == [source_frame.index for source_frame in found]
+        == [5, 6, 7, 8, 9, 10]
+    )
+    assert {(source_frame.source, source_frame.live) for source_frame in found} == {(f"{url}?id=3", False)}
     assert not list(kept.iterdir()), "what was fetched is removed"
-    early = shots(url, PRIVATE)
+    early = source_frames(url, PRIVATE)
     next(early)
     assert list(kept.iterdir())
     early.close()
@@ -556,15 +599,15 @@ def test_a_video_at_an_address(web, tmp_path, monkeypatch):
 
 def test_the_item_of_a_list_that_fails_is_named(gradient):
     grey = gradient[..., 0]
-    found = list(shots([grey, b"no picture", grey]))
-    assert [shot.error is None for shot in found] == [True, False, True]
+    found = list(source_frames([grey, b"no picture", grey]))
+    assert [source_frame.error is None for source_frame in found] == [True, False, True]
     assert str(found[1].error).startswith("item 1: ")
     with pytest.raises(PictureError, match="item 2: a colour array"):
-        list(shots([grey, grey, gradient]))
+        list(source_frames([grey, grey, gradient]))
     with pytest.raises(PictureError, match="item 1: a source is"):
-        list(shots(iter([grey, None])))
+        list(source_frames(iter([grey, None])))
 
 
 def test_a_name_that_is_no_name_is_not_echoed_whole():
-    (shot,) = shots("A" * 100_000)
-    assert len(str(shot.error)) < 300
+    (source_frame,) = source_frames("A" * 100_000)
+    assert len(str(source_frame.error)) < 300

@@ -25,14 +25,14 @@ from support.rtsp_server import Camera, unused_port
 FORMS = [("clip.mp4", "mp4v"), ("clip.avi", "MJPG"), ("clip.mkv", "MJPG"), ("clip.ts", "mpg2"), ("clip.webm", "VP80")]
 
 
-def numbers(shots):
-    return [number_of(shot.pixels) for shot in shots if shot.pixels is not None]
+def numbers(source_frames):
+    return [number_of(source_frame.pixels) for source_frame in source_frames if source_frame.pixels is not None]
 
 
-def refused(shots):
+def refused(source_frames):
     """The message of a source that gives nothing."""
     with pytest.raises(SourceError) as caught:
-        list(shots)
+        list(source_frames)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -43,18 +43,23 @@ def refused(shots):
 @pytest.mark.parametrize(("name", "code"), FORMS)
 def test_all_frames_come_in_order_with_their_times(tmp_path, name, code):
     path = write_video(tmp_path / name, 25, code=code)
-    shots = list(read_file(path))
-    assert numbers(shots) == [shot.index for shot in shots] == list(range(25))
-    assert [shot.time for shot in shots] == pytest.approx([number / 10 for number in range(25)])
-    assert all(shot.pixels.shape == (HEIGHT, WIDTH, 3) and shot.pixels.dtype == np.uint8 for shot in shots)
-    assert all(colours_are_right(shot.pixels) for shot in shots)
-    assert {shot.source for shot in shots} == {str(path)}
-    assert not any(shot.live or shot.error for shot in shots)
+    source_frames = list(read_file(path))
+    assert numbers(source_frames) == [source_frame.index for source_frame in source_frames] == list(range(25))
+    assert [source_frame.time for source_frame in source_frames] == pytest.approx([number / 10 for number in range(25)])
+    assert all(
+        source_frame.pixels.shape == (HEIGHT, WIDTH, 3) and source_frame.pixels.dtype == np.uint8
+        for source_frame in source_frames
+    )
+    assert all(colours_are_right(source_frame.pixels) for source_frame in source_frames)
+    assert {source_frame.source for source_frame in source_frames} == {str(path)}
+    assert not any(source_frame.live or source_frame.error for source_frame in source_frames)
 
 
 def test_frames_can_bear_another_name(tmp_path):
     path = write_video(tmp_path / "clip.mp4", 2)
-    assert [shot.source for shot in read_file(path, name="https://example.org/a")] == ["https://example.org/a"] * 2
+    assert [source_frame.source for source_frame in read_file(path, name="https://example.org/a")] == [
+        "https://example.org/a"
+    ] * 2
 
 
 @pytest.mark.parametrize(("name", "code"), FORMS)
@@ -62,9 +67,9 @@ def test_frames_can_bear_another_name(tmp_path):
 def test_a_part_holds_the_frames_that_reading_it_all_gives(tmp_path, name, code, start):
     path = write_video(tmp_path / name, 50, code=code)
     expected = range(round(start * 10), 50)
-    shots = list(read_file(path, start=start))
-    assert numbers(shots) == [shot.index for shot in shots] == list(expected)
-    assert [shot.time for shot in shots] == pytest.approx([number / 10 for number in expected])
+    source_frames = list(read_file(path, start=start))
+    assert numbers(source_frames) == [source_frame.index for source_frame in source_frames] == list(expected)
+    assert [source_frame.time for source_frame in source_frames] == pytest.approx([number / 10 for number in expected])
 
 
 def test_parts_end_where_they_should_and_are_thinned_out(tmp_path):
@@ -74,7 +79,7 @@ def test_parts_end_where_they_should_and_are_thinned_out(tmp_path):
     assert numbers(read_file(path, every=7)) == [0, 7, 14, 21, 28]
     assert numbers(read_file(path, every=100)) == [0]
     thin = list(read_file(path, every=4, start=1.5, end=2.7))
-    assert numbers(thin) == [shot.index for shot in thin] == [15, 19, 23, 27]
+    assert numbers(thin) == [source_frame.index for source_frame in thin] == [15, 19, 23, 27]
 
 
 @pytest.mark.parametrize("start", [3.5, 20, 700])
@@ -97,9 +102,9 @@ def test_a_name_with_a_colon_is_a_file(tmp_path, monkeypatch):
         pytest.skip("no such names on Windows")
     monkeypatch.chdir(tmp_path)
     write_video(tmp_path / "12:30.mp4", 3)
-    shots = list(read_file(video.Path("12:30.mp4")))
-    assert numbers(shots) == [0, 1, 2]
-    assert shots[0].source == "12:30.mp4"
+    source_frames = list(read_file(video.Path("12:30.mp4")))
+    assert numbers(source_frames) == [0, 1, 2]
+    assert source_frames[0].source == "12:30.mp4"
     assert video.rate_of(video.Path("12:30.mp4")) == pytest.approx(10)
 
 
@@ -117,7 +122,7 @@ def test_a_file_that_breaks_off_is_said_after_what_was_whole(tmp_path, name, cod
     assert 5 < len(whole) < 35
     assert (last.pixels, last.index) == (None, len(whole))
     assert str(last.error) == f"{path}: breaks off after {len(whole)} of 40 frames: cut off or damaged"
-    assert [shot.error for shot in read_file(path, end=0.3)] == [None] * 4
+    assert [source_frame.error for source_frame in read_file(path, end=0.3)] == [None] * 4
 
 
 def test_an_mp4_that_breaks_off(tmp_path):
@@ -129,8 +134,8 @@ def test_an_mp4_that_breaks_off(tmp_path):
     cut.write_bytes(streamed)
     assert numbers(read_file(cut)) == list(range(40))
     cut.write_bytes(streamed[: len(streamed) * 3 // 4])
-    *shots, last = read_file(cut)
-    assert 5 < len(shots) < 40
+    *source_frames, last = read_file(cut)
+    assert 5 < len(source_frames) < 40
     assert "cut.mp4: breaks off after" in str(last.error)
 
 
@@ -209,10 +214,10 @@ def test_what_ffmpeg_is_told_does_not_stay(tmp_path, monkeypatch, before):
         if before:
             monkeypatch.setenv(name, before)
     level = cv2.utils.logging.getLogLevel()
-    shots = read_file(write_video(tmp_path / "clip.mp4", 3))
-    next(shots)
+    source_frames = read_file(write_video(tmp_path / "clip.mp4", 3))
+    next(source_frames)
     assert [os.environ.get(name) for name in names] == [before, before]
-    shots.close()
+    source_frames.close()
     (tmp_path / "clip.mp4").write_bytes(b"")
     refused(read_file(tmp_path / "clip.mp4"))
     assert [os.environ.get(name) for name in names] == [before, before]
@@ -298,43 +303,51 @@ def faked(monkeypatch, tmp_path):
             return opened[-1]
 
         monkeypatch.setattr(cv2, "VideoCapture", build)
-        shots = list(read_file(tmp_path / "clip.mp4", start=start, end=end))
+        source_frames = list(read_file(tmp_path / "clip.mp4", start=start, end=end))
         assert all(capture.released for capture in opened)
-        return shots
+        return source_frames
 
     return read
 
 
 def test_varying_rates_are_not_taken_for_a_broken_file(faked):
     times = [0.0, 0.04, 0.08, 1.0, 2.0, 3.0, 3.9]
-    assert [shot.error for shot in faked(times, count=100)] == [None] * 7  # a guess: 4 s at 25 a second
-    assert [shot.time for shot in faked(times, count=100)] == times
+    assert [source_frame.error for source_frame in faked(times, count=100)] == [None] * 7  # a guess: 4 s at 25 a second
+    assert [source_frame.time for source_frame in faked(times, count=100)] == times
     assert "breaks off after 7 of 150 frames" in str(faked(times, count=150)[-1].error)
-    assert [shot.error for shot in faked(times, count=7, rate=0.5)] == [None] * 7  # all are there, at a wrong rate
+    assert [source_frame.error for source_frame in faked(times, count=7, rate=0.5)] == [
+        None
+    ] * 7  # all are there, at a wrong rate
 
 
 def test_frames_without_times_are_counted(faked):
-    assert [shot.time for shot in faked([0.0] * 5, timeless=True, rate=10)] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
-    assert [shot.time for shot in faked([0.0, 0.1, 0.1, 0.05, 0.9], rate=10)] == pytest.approx([0, 0.1, 0.2, 0.3, 0.9])
+    assert [source_frame.time for source_frame in faked([0.0] * 5, timeless=True, rate=10)] == pytest.approx(
+        [0, 0.1, 0.2, 0.3, 0.4]
+    )
+    assert [source_frame.time for source_frame in faked([0.0, 0.1, 0.1, 0.05, 0.9], rate=10)] == pytest.approx(
+        [0, 0.1, 0.2, 0.3, 0.9]
+    )
 
 
 def test_a_rate_that_makes_no_sense_is_not_believed(faked):
     for rate in (0.0, 90000.0, float("nan")):
-        assert [shot.time for shot in faked([0.0] * 3, timeless=True, rate=rate)] == pytest.approx([0, 0.04, 0.08])
+        assert [source_frame.time for source_frame in faked([0.0] * 3, timeless=True, rate=rate)] == pytest.approx(
+            [0, 0.04, 0.08]
+        )
 
 
 def test_a_damaged_frame_is_said_in_its_place(faked):
-    shots = faked([0.0, 0.04, 0.08], damaged={1})
-    assert [shot.index for shot in shots] == [0, 1, 2]
-    assert [shot.pixels is None for shot in shots] == [False, True, False]
-    assert "clip.mp4: frame 1 at 0.04 s is damaged" in str(shots[1].error)
+    source_frames = faked([0.0, 0.04, 0.08], damaged={1})
+    assert [source_frame.index for source_frame in source_frames] == [0, 1, 2]
+    assert [source_frame.pixels is None for source_frame in source_frames] == [False, True, False]
+    assert "clip.mp4: frame 1 at 0.04 s is damaged" in str(source_frames[1].error)
 
 
 @pytest.mark.parametrize("keys", [(0, 5, 10, 15, 20), (0, 20), (7,), ()])
 def test_a_leap_that_lands_too_late_is_done_anew(faked, keys):
     times = [number / 5 for number in range(125)]
-    shots = faked(times, rate=5, keys=keys, start=19.0)
-    assert numbers(shots) == [shot.index for shot in shots] == list(range(95, 125))
+    source_frames = faked(times, rate=5, keys=keys, start=19.0)
+    assert numbers(source_frames) == [source_frame.index for source_frame in source_frames] == list(range(95, 125))
 
 
 def test_no_frame_at_all_is_an_error(faked):
@@ -359,11 +372,11 @@ def hurried(monkeypatch):
 
 
 def all_of(address, **options):
-    """The shots of a stream until it is lost, and the message that says so."""
-    shots = []
+    """The frames of a stream until it is lost, and the message that says so."""
+    source_frames = []
     with pytest.raises(SourceError) as caught:
-        shots.extend(read_stream(address, **{"private": True, "timeout": 5, "retries": 0} | options))
-    return shots, str(caught.value)
+        source_frames.extend(read_stream(address, **{"private": True, "timeout": 5, "retries": 0} | options))
+    return source_frames, str(caught.value)
 
 
 def ended():
@@ -372,15 +385,15 @@ def ended():
 
 def test_a_stream_gives_its_frames_as_they_come():
     with Camera(rate=100, frames=80) as camera:
-        shots, message = all_of(camera.address)
-    seen = numbers(shots)
-    assert seen == [shot.index for shot in shots]
+        source_frames, message = all_of(camera.address)
+    seen = numbers(source_frames)
+    assert seen == [source_frame.index for source_frame in source_frames]
     assert seen == sorted(set(seen))
     assert len(seen) > 20
     assert seen[-1] == 79
-    assert all(shot.live and shot.source == camera.address for shot in shots)
-    assert all(colours_are_right(shot.pixels) for shot in shots)
-    times = [shot.time for shot in shots]
+    assert all(source_frame.live and source_frame.source == camera.address for source_frame in source_frames)
+    assert all(colours_are_right(source_frame.pixels) for source_frame in source_frames)
+    times = [source_frame.time for source_frame in source_frames]
     assert times == sorted(times)
     assert 0.2 < times[-1] - times[0] < 3
     assert message == f"{camera.address}: gives no more pictures, after 80 of them"
@@ -389,25 +402,25 @@ def test_a_stream_gives_its_frames_as_they_come():
 
 def test_who_is_slow_gets_the_newest_frame():
     with Camera(rate=100) as camera:
-        shots = read_stream(camera.address, private=True)
-        next(shots)
+        source_frames = read_stream(camera.address, private=True)
+        next(source_frames)
         for _ in range(3):
             time.sleep(0.4)
             before = camera.sent
-            shown = number_of(next(shots).pixels)
+            shown = number_of(next(source_frames).pixels)
             assert before - 20 <= shown, "a queue would be 40 frames behind"
         assert shown > 110
-        shots.close()
+        source_frames.close()
     assert ended()
 
 
 def test_a_stream_that_comes_back_is_counted_on(hurried):
     with Camera(rate=200, frames=60, connections=3) as camera:
-        shots, message = all_of(camera.address, retries=3)
-    seen = numbers(shots)
-    assert [shot.index for shot in shots] == seen == sorted(set(seen))
+        source_frames, message = all_of(camera.address, retries=3)
+    seen = numbers(source_frames)
+    assert [source_frame.index for source_frame in source_frames] == seen == sorted(set(seen))
     assert {number // 60 for number in seen} == {0, 1, 2}
-    times = [shot.time for shot in shots]
+    times = [source_frame.time for source_frame in source_frames]
     assert times == sorted(times)
     assert message == f"{camera.address}: gives no more pictures, after 180 of them"
     assert hurried == [0.4, 0.4, 0.4, 0.8, 1.6]
@@ -423,9 +436,9 @@ def test_pauses_before_a_new_connection_do_not_grow_for_ever(hurried):
 def test_a_stream_that_falls_silent_is_left():
     with Camera(rate=200, frames=60, stays=True) as camera:
         began = time.monotonic()
-        shots, message = all_of(camera.address, timeout=1)
+        source_frames, message = all_of(camera.address, timeout=1)
         assert time.monotonic() - began < 5
-    assert numbers(shots)[-1] == 59
+    assert numbers(source_frames)[-1] == 59
     assert "gives no more pictures, after 60 of them" in message
 
 
@@ -451,13 +464,13 @@ def test_a_server_that_does_not_answer_is_left():
 def test_the_password_is_sent_and_never_shown(frames):
     with Camera(rate=200, frames=frames, connections=1 if frames else 0, login=True) as camera:
         address = camera.address.replace("//", "//admin:s3cret@").replace("live", "live?password=s3cret")
-        shots, message = all_of(address)
+        source_frames, message = all_of(address)
     sent = {headers.get("authorization") for verb, _, headers in camera.asked if verb == "DESCRIBE"}
     assert f"Basic {base64.b64encode(b'admin:s3cret').decode()}" in sent
-    assert bool(shots) == bool(frames)
+    assert bool(source_frames) == bool(frames)
     assert "s3cret" not in message
     assert f"127.0.0.1:{camera.port}/live?password=..." in message
-    assert not any("s3cret" in shot.source for shot in shots)
+    assert not any("s3cret" in source_frame.source for source_frame in source_frames)
 
 
 @pytest.mark.parametrize(
@@ -540,12 +553,15 @@ def bgr(count):
 
 def test_a_camera_gives_its_frames_until_it_is_unplugged(plugged, hurried):
     camera = plugged(bgr(12))
-    shots = []
+    source_frames = []
     with pytest.raises(SourceError, match=r"^camera:3: gives no more pictures, after 12 of them$"):
-        shots.extend(read_camera(3))
-    assert numbers(shots) == [shot.index for shot in shots]
-    assert numbers(shots)[-1] == 11
-    assert all(colours_are_right(shot.pixels) and shot.live and shot.source == "camera:3" for shot in shots)
+        source_frames.extend(read_camera(3))
+    assert numbers(source_frames) == [source_frame.index for source_frame in source_frames]
+    assert numbers(source_frames)[-1] == 11
+    assert all(
+        colours_are_right(source_frame.pixels) and source_frame.live and source_frame.source == "camera:3"
+        for source_frame in source_frames
+    )
     assert not hurried
     assert camera.released
     assert ended()
@@ -553,18 +569,18 @@ def test_a_camera_gives_its_frames_until_it_is_unplugged(plugged, hurried):
 
 def test_a_grey_camera_is_read(plugged):
     plugged([np.full((4, 6), 77, np.uint8)])
-    shot = next(read_camera(0))
-    assert shot.pixels.tolist() == np.full((4, 6, 3), 77).tolist()
+    source_frame = next(read_camera(0))
+    assert source_frame.pixels.tolist() == np.full((4, 6, 3), 77).tolist()
 
 
 def test_who_is_slower_than_the_camera_gets_its_newest_frame(plugged):
     camera = plugged(bgr(1000), pause=0.005)
-    shots = read_camera(0)
-    next(shots)
+    source_frames = read_camera(0)
+    next(source_frames)
     time.sleep(0.3)
     before = camera.given
-    assert number_of(next(shots).pixels) >= before - 5 > 10
-    shots.close()
+    assert number_of(next(source_frames).pixels) >= before - 5 > 10
+    source_frames.close()
     assert camera.released
     assert ended()
 
@@ -572,11 +588,11 @@ def test_who_is_slower_than_the_camera_gets_its_newest_frame(plugged):
 def test_a_camera_that_hangs_is_released_once_it_comes_back(plugged, monkeypatch):
     monkeypatch.setattr(live, "_PATIENCE", 0.02)
     camera = plugged(bgr(1000))
-    shots = read_camera(0)
-    next(shots)
+    source_frames = read_camera(0)
+    next(source_frames)
     camera.pause = 0.3
     time.sleep(0.05)
-    shots.close()
+    source_frames.close()
     assert camera.reading
     assert not camera.released
     for thread in threading.enumerate():

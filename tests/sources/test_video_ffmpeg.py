@@ -50,14 +50,14 @@ def pictures(path, shape, filters="null"):
 
 
 def agrees(path, filters="null"):
-    """The shots, once count, times and pictures were found to be those of ffmpeg."""
-    shots = list(read_file(path))
-    assert [shot.error for shot in shots] == [None] * len(shots)
-    assert [shot.time for shot in shots] == pytest.approx(decoded(path), abs=2e-3)
-    expected = pictures(path, shots[0].pixels.shape, filters)
-    for shot, picture in zip(shots, expected, strict=True):
-        assert np.abs(shot.pixels.astype(int) - picture).mean() < 4
-    return shots
+    """The frames, once count, times and pictures were found to be those of ffmpeg."""
+    source_frames = list(read_file(path))
+    assert [source_frame.error for source_frame in source_frames] == [None] * len(source_frames)
+    assert [source_frame.time for source_frame in source_frames] == pytest.approx(decoded(path), abs=2e-3)
+    expected = pictures(path, source_frames[0].pixels.shape, filters)
+    for source_frame, picture in zip(source_frames, expected, strict=True):
+        assert np.abs(source_frame.pixels.astype(int) - picture).mean() < 4
+    return source_frames
 
 
 X264 = ("-c:v", "libx264", "-preset", "ultrafast")
@@ -77,9 +77,9 @@ def test_interlaced_video_is_deinterlaced(tmp_path, name, form, codec, rate, fie
     top = ("-top", "1" if field == "tff" else "0") if "mpeg2video" in codec else ()
     filters = f"{SIZE},{MOVING},{FIELDS[field]},format={form}"
     path = make(tmp_path / name, filters, *codec, *top, rate=rate, seconds=16 / rate)
-    shots = agrees(path, "yadif=deint=interlaced")
-    assert len(shots) == 8
-    assert [len(Haar().detect(shot.pixels)) for shot in shots].count(1) > 4
+    source_frames = agrees(path, "yadif=deint=interlaced")
+    assert len(source_frames) == 8
+    assert [len(Haar().detect(source_frame.pixels)) for source_frame in source_frames].count(1) > 4
 
 
 def test_an_interlaced_clip_never_shows_the_one_before(tmp_path, monkeypatch):
@@ -95,9 +95,9 @@ def test_an_interlaced_clip_never_shows_the_one_before(tmp_path, monkeypatch):
 
 def test_a_part_of_an_interlaced_clip(tmp_path):
     path = make(tmp_path / "a.mp4", f"{SIZE},{MOVING},{FIELDS['tff']},format=yuv420p", *X264, *LACED, rate=20)
-    shots = list(read_file(path, start=0.3, end=0.6, every=2))
-    assert [shot.index for shot in shots] == [3, 5]
-    assert [shot.time for shot in shots] == pytest.approx([0.3, 0.5])
+    source_frames = list(read_file(path, start=0.3, end=0.6, every=2))
+    assert [source_frame.index for source_frame in source_frames] == [3, 5]
+    assert [source_frame.time for source_frame in source_frames] == pytest.approx([0.3, 0.5])
 
 
 PLAIN = [
@@ -141,7 +141,7 @@ def test_a_sound_track_and_a_turned_picture(tmp_path):
     command = ["ffmpeg", "-loglevel", "quiet", "-i", made, "-c", "copy", "-metadata:s:v", "rotate=90", turned]
     subprocess.run(command, check=True)
     agrees(made)
-    assert {shot.pixels.shape for shot in agrees(turned)} <= {(200, 160, 3), (160, 200, 3)}
+    assert {source_frame.pixels.shape for source_frame in agrees(turned)} <= {(200, 160, 3), (160, 200, 3)}
 
 
 def test_reads_that_fail_are_passed_over(tmp_path):
@@ -155,8 +155,8 @@ def test_reads_that_fail_are_passed_over(tmp_path):
 def test_a_clip_that_begins_black_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(interlaced.shutil, "which", lambda name: None)
     path = make(tmp_path / "a.avi", f"{SIZE},fade=in:2:4:color=black,format=yuvj420p", "-c:v", "mjpeg")
-    shots = agrees(path)
-    assert not shots[0].pixels.any()
+    source_frames = agrees(path)
+    assert not source_frames[0].pixels.any()
 
 
 def test_the_check_sees_a_frame_that_kept_the_picture_before():
@@ -191,6 +191,6 @@ def test_a_stream_of_both_kinds_is_read_on_deinterlaced(tmp_path, monkeypatch):
         demand(check, pixels, at)
 
     monkeypatch.setattr(video.ConversionCheck, "demand", fails_later)
-    shots = list(read_file(path))
-    assert [shot.index for shot in shots] == list(range(8))
-    assert [shot.time for shot in shots] == pytest.approx(decoded(path), abs=2e-3)
+    source_frames = list(read_file(path))
+    assert [source_frame.index for source_frame in source_frames] == list(range(8))
+    assert [source_frame.time for source_frame in source_frames] == pytest.approx(decoded(path), abs=2e-3)

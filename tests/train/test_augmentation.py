@@ -39,13 +39,15 @@ def test_nothing_asked_changes_nothing(faces):
 
 GOLDEN = {
     "geometry": (
-        Augmentation(rotation=10, shift=0.1, zoom=0.1, flip=True),
+        Augmentation(rotation=10, shift=0.1, scale=0.1, flip=True),
         [0.46881, 0.4772, 0.52069, 0.50276, 0.5117, 0.52121, 0.55445, 0.49274],
         [0.89982, 0.43213, 0.36284, 0.31136, 0.7512, 0.70358, 0.65128, 0.02848],
         0.5824220776557922,
     ),
     "everything": (
-        Augmentation(rotation=15, shift=0.05, zoom=0.2, flip=True, brightness=0.2, contrast=0.3, erase=0.5, crop=40),
+        Augmentation(
+            rotation=15, shift=0.05, scale=0.2, flip=True, brightness=0.2, contrast=0.3, random_erasing=0.5, crop=40
+        ),
         [0.40833, 0.61504, 0.53139, 0.41163, 0.54953, 0.69868, 0.68169, 0.52097],
         [0.749, 0.53211, 0.35316, 0.09712, 0.58505, 0.53089, 0.81452, 0.14979],
         0.5929737687110901,
@@ -79,7 +81,7 @@ def test_grey_in_three_channels_stays_grey_and_is_changed_as_in_one(name, faces)
     [
         Augmentation(rotation=10),
         Augmentation(shift=0.1),
-        Augmentation(zoom=0.2),
+        Augmentation(scale=0.2),
         Augmentation(flip=True),
         Augmentation(blur=0.1),
         Augmentation(jpeg=10),
@@ -87,7 +89,7 @@ def test_grey_in_three_channels_stays_grey_and_is_changed_as_in_one(name, faces)
         Augmentation(noise=0.1),
         Augmentation(brightness=0.2),
         Augmentation(contrast=0.3),
-        Augmentation(erase=0.9),
+        Augmentation(random_erasing=0.9),
         Augmentation(crop=40),
     ],
 )
@@ -251,7 +253,7 @@ def test_crop_keeps_the_scale_and_stays_inside():
 
 
 def test_erase_blanks_one_rectangle_of_at_most_a_fifth(faces):
-    out = augment(faces, Augmentation(erase=0.99), drawn())
+    out = augment(faces, Augmentation(random_erasing=0.99), drawn())
     changed = (out != faces).flatten(1).float().mean(1)
     assert changed.max() <= 0.25
     assert (changed > 0.01).float().mean() > 0.9
@@ -268,7 +270,7 @@ def test_erase_blanks_one_rectangle_of_at_most_a_fifth(faces):
 
 
 def test_erase_puts_one_grey_into_color_pictures(colors):
-    out = augment(colors, Augmentation(erase=0.99), drawn())
+    out = augment(colors, Augmentation(random_erasing=0.99), drawn())
     erased = (out != colors).any(dim=1)
     assert erased.flatten(1).any(dim=1).float().mean() > 0.9
     inside = out.permute(0, 2, 3, 1)[erased]

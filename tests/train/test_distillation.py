@@ -39,13 +39,13 @@ def teachers(made, patterns):
     return Teachers(made, runs.labels(patterns, made), devices.fabric("32-true", "cpu"))
 
 
-def test_the_mean_of_several_softened_answers_is_taught(teacher, patterns):
+def test_the_mean_of_several_softened_answers_is_the_target(teacher, patterns):
     made = spec(distillation={"teachers": [str(teacher.path)] * 2, "temperature": 3.0})
     pixels = torch.rand(5, 1, 48, 48)
-    taught = teachers(made, patterns)(pixels)["fer2013"]
+    answers = teachers(made, patterns)(pixels)["fer2013"]
     with torch.no_grad():
         expected = torch.softmax(build.restore(teacher)(pixels)["fer2013"] / 3.0, dim=1)
-    assert torch.allclose(taught, expected, atol=1e-5)
+    assert torch.allclose(answers, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("side", [24, 96])
@@ -53,24 +53,24 @@ def test_a_teacher_of_another_size_sees_the_faces_at_its_own(teacher, patterns, 
     made = spec(distillation={"teachers": [str(teacher.path)], "temperature": 1.0}, data={"size": side})
     pixels = torch.rand(5, 1, side, side)
     window = pixels[..., : side // 2, : side // 2]  # as of data.crop: half a face stays half of one
-    taught = [teachers(made, patterns)(picture)["fer2013"] for picture in (pixels, window)]
-    for found, picture, size in zip(taught, (pixels, window), (48, 24), strict=True):
+    answers = [teachers(made, patterns)(picture)["fer2013"] for picture in (pixels, window)]
+    for found, picture, size in zip(answers, (pixels, window), (48, 24), strict=True):
         seen = torch.nn.functional.interpolate(picture, (size, size), mode="bilinear", antialias=side > 48)
         with torch.no_grad():
             assert torch.allclose(found, build.restore(teacher)(seen)["fer2013"].softmax(dim=1), atol=1e-5)
 
 
 def test_weight_shares_out_the_loss_and_only_a_perfect_copy_has_none(teacher, patterns):
-    taught = {"fer2013": torch.softmax(torch.randn(6, 7) / 2.0, dim=1)}
+    answers = {"fer2013": torch.softmax(torch.randn(6, 7) / 2.0, dim=1)}
     alone = teachers(student(teacher, weight=1.0), patterns)
-    same = {"fer2013": 2.0 * taught["fer2013"].log()}
+    same = {"fer2013": 2.0 * answers["fer2013"].log()}
     labels = torch.tensor(5.0)
-    assert alone.blend(labels, same, taught, 6).item() == pytest.approx(0, abs=1e-5)
-    other = alone.blend(labels, {"fer2013": torch.zeros(6, 7)}, taught, 6).item()
-    expected = 4.0 * (taught["fer2013"] * (taught["fer2013"] * 7).log()).sum(dim=1).mean().item()
+    assert alone.blend(labels, same, answers, 6).item() == pytest.approx(0, abs=1e-5)
+    other = alone.blend(labels, {"fer2013": torch.zeros(6, 7)}, answers, 6).item()
+    expected = 4.0 * (answers["fer2013"] * (answers["fer2013"] * 7).log()).sum(dim=1).mean().item()
     assert other == pytest.approx(expected, rel=1e-4)
     half = teachers(student(teacher, weight=0.25), patterns)
-    assert half.blend(labels, {"fer2013": torch.zeros(6, 7)}, taught, 6).item() == pytest.approx(
+    assert half.blend(labels, {"fer2013": torch.zeros(6, 7)}, answers, 6).item() == pytest.approx(
         0.75 * 5 + 0.25 * expected, rel=1e-4
     )
 
@@ -86,7 +86,7 @@ def test_a_student_learns_the_teacher_where_labels_say_nothing(teacher, patterns
     assert (said == truth.truth["fer2013"]).float().mean() > 0.7
 
 
-def test_a_shipped_model_teaches_what_its_file_answers():
+def test_a_shipped_model_answers_as_a_teacher_what_its_file_answers():
     """The file rounds activations besides, and its answers are calibrated: what it says first is nearly always same."""
     labels = {name: LABEL_SETS[name] for name in ("ferplus", "fer2013")}
     heads = [{"label_set": name} for name in labels]
@@ -94,12 +94,12 @@ def test_a_shipped_model_teaches_what_its_file_answers():
     crop = models.read_card("default").golden_crop()
     crops = np.stack([np.roll(crop, shift, axis=1) for shift in range(-6, 7)])
     luma = torch.from_numpy(crops.astype("float32") @ [0.299, 0.587, 0.114]).float()[:, None] / 255
-    taught = Teachers(made, labels, devices.fabric("32-true", "cpu"))(luma)
+    answers = Teachers(made, labels, devices.fabric("32-true", "cpu"))(luma)
     model = models.load("default")
     answered = model.score(crops)
     for name, output in model.card.heads.items():
-        answers = Calibration.of(output).probabilities(taught[output.label_set].log().numpy())
-        assert np.abs(answers - answered[name]).max() < 0.1
+        calibrated = Calibration.of(output).probabilities(answers[output.label_set].log().numpy())
+        assert np.abs(calibrated - answered[name]).max() < 0.1
 
 
 def test_teachers_that_do_not_fit_are_refused(teacher, patterns, tmp_path):

@@ -246,13 +246,13 @@ def test_history_tells_stage_rate_losses_and_speed(finished):
 
 def test_a_frozen_backbone_stays_as_it_is_and_the_classifier_moves(patterns, tmp_path):
     torch.manual_seed(3)
-    frozen = {"epochs": 1, "learning_rate": 0.1, "trains": "classifier", "batch_size": 20}
+    frozen = {"epochs": 1, "learning_rate": 0.1, "trainable": "classifier", "batch_size": 20}
     before = build.build(spec(stages=[frozen]), {"ferplus": 8, "fer2013": 7}).state_dict()
     folder = run.train(spec(stages=[frozen], ema=0.0), patterns, tmp_path / "run")
     after = folder.load(folder.last)["network"]
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved == {name for name in before if name.startswith("heads.")}
-    both = run.train(spec(stages=[frozen, frozen | {"trains": 1}], ema=0.0), patterns, tmp_path / "both")
+    both = run.train(spec(stages=[frozen, frozen | {"trainable": 1}], ema=0.0), patterns, tmp_path / "both")
     after = both.load(both.last)["network"]
     moved = {name.rsplit(".", 2)[0] for name in before if not torch.equal(before[name], after[name])}
     assert any(name.startswith("backbone.3") for name in moved)
@@ -307,13 +307,13 @@ def test_each_loss_gives_another_network(patterns, tmp_path, head):
     [
         {"rotation": 10},
         {"shift": 0.1},
-        {"zoom": 0.1},
+        {"scale": 0.1},
         {"flip": True},
         {"blur": 0.05},
         {"jpeg": 30},
         {"brightness": 0.2},
         {"contrast": 0.2},
-        {"erase": 0.5},
+        {"random_erasing": 0.5},
         {"crop": 40},
         {"mixup": 0.5},
     ],
@@ -393,14 +393,14 @@ def test_each_shipped_recipe_runs_two_steps(name, finished, patterns, tmp_path, 
     network = shipped.network.model_copy(update={"weights": None})  # those have tests of their own
     size = shipped.data.size if shipped.data.size <= 96 else 48
     data = shipped.data.model_copy(update={"size": size, "folds": 2})
-    teaching = shipped.distillation
+    distillation = shipped.distillation
     short = shipped.model_copy(
         update={
             "stages": tuple(stages),
             "heads": heads,
             "network": network,
             "data": data,
-            "distillation": teaching and teaching.model_copy(update={"teachers": (str(finished.path),)}),
+            "distillation": distillation and distillation.model_copy(update={"teachers": (str(finished.path),)}),
         }
     )
     train = np.flatnonzero(patterns.splits == "train")[: 29 if folded else 15]  # the first one is there twice

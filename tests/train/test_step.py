@@ -68,7 +68,7 @@ def test_sharpness_takes_the_gradient_from_up_the_slope(network, faces):
     with torch.no_grad():
         for p, gradient in zip(above.parameters(), first, strict=True):
             p += 0.5 * gradient / norm
-    after = step(network, faces, sharpness=0.5)
+    after = step(network, faces, sam_rho=0.5)
     moved = 0.0
     for p, q, gradient, plain in zip(
         network.parameters(), after.parameters(), gradients(above, faces), first, strict=True
@@ -79,7 +79,7 @@ def test_sharpness_takes_the_gradient_from_up_the_slope(network, faces):
 
 
 def test_the_second_pass_leaves_running_statistics_alone(network, faces):
-    once, twice = step(network, faces), step(network, faces, sharpness=0.5)
+    once, twice = step(network, faces), step(network, faces, sam_rho=0.5)
     assert torch.equal(once.norm.running_mean, twice.norm.running_mean)
     assert torch.equal(once.norm.running_var, twice.norm.running_var)
     assert twice.norm.momentum == network.norm.momentum

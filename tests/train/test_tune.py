@@ -16,8 +16,8 @@ def test_combinations_are_all_of_them_and_commas_in_brackets_belong_to_a_value()
     found = tune.combinations(["seed=1,2", "network.widths=[8, 16],[4]"])
     assert len(found) == 4
     assert found[1] == {"seed": "1", "network.widths": "[4]"}
-    assert tune.combinations(["stages.0.augmentation={flip: true, zoom: 0.1},{}"])[0] == {
-        "stages.0.augmentation": "{flip: true, zoom: 0.1}"
+    assert tune.combinations(["stages.0.augmentation={flip: true, scale: 0.1},{}"])[0] == {
+        "stages.0.augmentation": "{flip: true, scale: 0.1}"
     }
 
 

@@ -44,13 +44,13 @@ def train(
     resume: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> RunFolder:
-    """Fit every combination of a recipe's search to a table, and keep the one that validation liked best.
+    """Fit every combination of a recipe's search to a table, and keep the one that is best by validation.
 
     Args:
         recipe: the experiment.
         table: with rows in train and validation and the recipe's label set.
         out: the run folder, made if absent.
-        resume: go on with the run that the folder holds.
+        resume: continue the run that the folder holds.
         say: called with what a user should read: what is computed, and what each combination brought.
 
     Returns:

@@ -1,7 +1,7 @@
 """Features from a network: what it has in front of its classifier, for classifiers of another kind.
 
 Nour et al. 2020 take AlexNet, VGG16 and ResNet as they were trained on ImageNet and fit a support vector machine to
-what comes out before their last layer. Here the network is a run's, with the weights that validation liked best, a
+what comes out before their last layer. Here the network is a run's, with its best checkpoint by validation, a
 model file's, or a backbone of timm or torchvision with weights by name or from a file. Nothing of it learns.
 
 Owns which weights a recipe means, and the module that turns pixels into features, which the exporter puts in front of
@@ -33,7 +33,7 @@ from mien.runs import RunFolder
 
 _BATCH = 64
 # Of ImageNet's pixels in 0-1, as torchvision's and most of timm's networks take them.
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class FeatureNetwork(nn.Module):
@@ -113,11 +113,11 @@ def build(spec: NetworkFeatures) -> Callable[[NDArray[np.uint8]], NDArray[np.flo
 
 def _recipe(spec: NetworkFeatures, kind: str, name: str) -> Recipe:
     """A recipe for the network alone; what it says of training is never asked."""
-    mean, deviation = _MEAN, _DEVIATION
+    mean, std = _MEAN, _STD
     if kind == "timm":
         config = require("timm", "train").models.get_pretrained_cfg(name, allow_unregistered=True)
         if config is not None:
-            mean, deviation = tuple(config.mean), tuple(config.std)
+            mean, std = tuple(config.mean), tuple(config.std)
         start = Weights(file=spec.weights) if spec.weights else Weights(hub=name)
         backbone = Backbone(kind="timm", name=name.partition(".")[0], weights=start)
     else:
@@ -126,7 +126,7 @@ def _recipe(spec: NetworkFeatures, kind: str, name: str) -> Recipe:
     return Recipe(
         name="features",
         description="",
-        data=Data(size=spec.size, color="rgb", mean=mean, deviation=deviation),
+        data=Data(size=spec.size, color="rgb", mean=mean, std=std),
         network=backbone,
         heads=(Head(label_set="features"),),
         stages=(Stage(epochs=1, learning_rate=1.0),),

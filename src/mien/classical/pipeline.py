@@ -192,7 +192,7 @@ def _svm(spec: Svm, seed: int) -> Any:
 def _mlp(spec: Mlp, seed: int, faces: int) -> Any:
     learned = faces - math.ceil(faces * _HELD_OUT)
     return require("sklearn.neural_network", "tables").MLPClassifier(
-        spec.hidden,
+        spec.hidden_units,
         alpha=spec.weight_decay,
         batch_size=min(spec.batch_size, learned),
         learning_rate_init=spec.learning_rate,

@@ -1,4 +1,4 @@
-"""``mien explain``: which places of a face an answer hangs on."""
+"""``mien explain``: which regions of a face drive a prediction."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def card(
     if "validation" not in answers:
         answers = {"validation": tables.predict(model, source, "validation"), **answers}
     copied = source.rows[protocol.copied_test_rows(source)[1]] if "test" in answers else None
-    with progress_bar("disturbing faces") as progress:
+    with progress_bar("corrupting faces") as progress:
         found = sensitivity.measure(model, source, "validation", progress=progress)
     timing = benchmark.clock(model, processor())
     text = model_page.page(model_page.Sources(model, answers, copied, found, timing, note))

@@ -46,7 +46,7 @@ def predict(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write a table: .csv, .json, .jsonl or .parquet.")
     ] = None,
-    resume: Annotated[bool, typer.Option(help="Go on with the .csv or .jsonl that an interrupted run left.")] = False,
+    resume: Annotated[bool, typer.Option(help="Resume the .csv or .jsonl that an interrupted run left.")] = False,
     annotate: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Put copies with the results drawn on them in this folder.")
     ] = None,
@@ -131,15 +131,15 @@ def predict(
         raise typer.BadParameter("--timeline draws what is read in one run: leave out --resume")
     from mien.outputs.summary import Summary
     from mien.outputs.tables import File
-    from mien.recognizer import Following, Recognizer
-    from mien.sources.sources import Reading, is_live, unread
+    from mien.recognizer import Recognizer, TrackingOptions
+    from mien.sources.sources import ReadOptions, is_live, unread
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be valid text
     _check_parents(output, html, summary, timeline)
     keep_inputs([*local_files(sources), model, prior], output, html, summary, timeline)
     drawn = _timeline(timeline) if timeline else None
-    reading = Reading(every=stride, start=start, end=end, private=private, limit=seconds)
+    reading = ReadOptions(every=stride, start=start, end=end, private=private, limit=seconds)
     recognizer = Recognizer(
         model,
         detector,
@@ -169,23 +169,23 @@ def predict(
         reading = replace(reading, skip=table.done if table else frozenset[str]())
         found = recognizer.read(
             unread(sources, reading),
-            Following(track=track, smooth=smooth),
+            TrackingOptions(track=track, smooth=smooth),
             ahead=True,
             pixels=copies is not None or gallery is not None,
         )
-        for shot, frame in found:
-            live = live or (shot.live and len(sources) == 1)  # an address may turn out to be a camera
+        for source_frame, frame in found:
+            live = live or (source_frame.live and len(sources) == 1)  # an address may turn out to be a camera
             total.add(frame)
             if frame.error is not None:
                 _say(frame.error)
             elif copies:
-                copies.write(shot, frame)
+                copies.write(source_frame, frame)
             if frame.note is not None:
                 _say(f"note: {frame.source or 'the picture'}: {frame.note}")
             if drawn:
                 drawn.add(frame)
             if gallery:
-                gallery.write(shot.pixels, frame)
+                gallery.write(source_frame.pixels, frame)
             screen.write(frame)
             if table:
                 table.write(frame)

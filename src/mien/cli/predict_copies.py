@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mien.outputs.video_writer import Movie
     from mien.results import Frame
-    from mien.sources.shot import Shot
+    from mien.sources.source_frame import SourceFrame
 
 
 class Copies:
@@ -51,26 +51,26 @@ class Copies:
         self._written = False
         self._movie: tuple[str | None, Path, Movie] | None = None
 
-    def write(self, shot: Shot, frame: Frame) -> None:
+    def write(self, source_frame: SourceFrame, frame: Frame) -> None:
         """Draw a frame onto its picture and add it to its copy."""
         from mien.outputs.draw import annotate
         from mien.outputs.pixelate import hide_faces
 
-        if shot.pixels is None:
+        if source_frame.pixels is None:
             return
-        moving = shot.index is not None
-        if self._movie and (not moving or self._movie[0] != shot.source):
+        moving = source_frame.index is not None
+        if self._movie and (not moving or self._movie[0] != source_frame.source):
             self._close()
-        pixels = hide_faces(shot.pixels, frame) if self._hide else shot.pixels
+        pixels = hide_faces(source_frame.pixels, frame) if self._hide else source_frame.pixels
         drawn = annotate(pixels, frame, charts=not moving)
         if not moving:
             if self._file:
-                raise MienError(f"{shot.source} is no video, and {self._file} is one: name a folder")
-            self._save(shot, drawn)
+                raise MienError(f"{source_frame.source} is no video, and {self._file} is one: name a folder")
+            self._save(source_frame, drawn)
             return
         if not self._movie:
-            self._movie = (shot.source, *self._open(shot))
-        self._movie[2].write(drawn, shot.time or 0.0)
+            self._movie = (source_frame.source, *self._open(source_frame))
+        self._movie[2].write(drawn, source_frame.time or 0.0)
 
     def __enter__(self) -> Copies:
         return self
@@ -81,28 +81,28 @@ class Copies:
         elif self._movie:
             self._movie[2].discard()
 
-    def _save(self, shot: Shot, drawn: NDArray[np.uint8]) -> None:
+    def _save(self, source_frame: SourceFrame, drawn: NDArray[np.uint8]) -> None:
         from PIL import Image
 
-        path, jpeg = self._name(shot, ".jpg"), io.BytesIO()
+        path, jpeg = self._name(source_frame, ".jpg"), io.BytesIO()
         Image.fromarray(drawn).save(jpeg, "JPEG", quality=92)  # into memory: Pillow does not see a disk that is full
         write(path, jpeg.getvalue())
         self._say(f"annotated: {path}")
 
-    def _open(self, shot: Shot) -> tuple[Path, Movie]:
+    def _open(self, source_frame: SourceFrame) -> tuple[Path, Movie]:
         from mien.outputs.video_writer import Movie
         from mien.sources import video
 
         if self._file and self._written:
             raise MienError(f"{self._file} is one video, and there are several sources: name a folder")
         self._written = True
-        path = self._file or self._name(shot, ".mp4")
-        file = Path(shot.source or "")
-        local = not shot.live and file.is_file()
+        path = self._file or self._name(source_frame, ".mp4")
+        file = Path(source_frame.source or "")
+        local = not source_frame.live and file.is_file()
         movie = Movie(
             path,
             rate=video.rate_of(file) if local else 25.0,
-            sound=(file, shot.time or 0.0) if local else None,
+            sound=(file, source_frame.time or 0.0) if local else None,
         )
         if movie.notice:
             self._say(f"note: {movie.notice}")
@@ -115,9 +115,9 @@ class Copies:
             movie.close()
             self._say(f"annotated: {path}")
 
-    def _name(self, shot: Shot, suffix: str) -> Path:
+    def _name(self, source_frame: SourceFrame, suffix: str) -> Path:
         """A name in the folder that nothing of this run has."""
-        stem = _plain(Path((shot.source or "picture").rstrip("/")).stem)
+        stem = _plain(Path((source_frame.source or "picture").rstrip("/")).stem)
         path, number = self._folder / f"{stem}-mien{suffix}", 2
         while path.resolve() in self._kept or ((found := identity(path)) and found in self._sources):
             path, number = self._folder / f"{stem}-mien-{number}{suffix}", number + 1

@@ -29,7 +29,7 @@ def train(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a .yaml file; see mien recipes list.")],
     data: Annotated[Path, typer.Option("--data", help="The data table, from mien data import.")],
     out: Annotated[Path | None, typer.Option("--output", "-o", help="The run folder. [default: runs/RECIPE]")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the run in the folder.")] = False,
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="Change a value of the recipe: path=value; may be repeated.")
     ] = None,
@@ -82,7 +82,7 @@ def train(
                 spec, faces, folder, resume=resume, report=display.step, say=display.say, fabric=fabric
             )
     except KeyboardInterrupt:
-        console.print(f"mien: stopped; whole epochs are kept in {folder}, go on with --resume", soft_wrap=True)
+        console.print(f"mien: stopped; whole epochs are kept in {folder}, resume with --resume", soft_wrap=True)
         raise typer.Exit(130) from None
     if fabric.is_global_zero:
         model = package.package(finished, faces, finished.model)
@@ -153,7 +153,7 @@ def _fit(spec: ClassicalRecipe, faces: Table, folder: Path, resume: bool) -> Non
             predictions.write(scored, finished.predictions / "validation.parquet")
             card = model.card
     except KeyboardInterrupt:
-        say(f"mien: stopped; what was fitted is kept in {folder}, go on with --resume")
+        say(f"mien: stopped; what was fitted is kept in {folder}, resume with --resume")
         raise typer.Exit(130) from None
     _tell(say, card, mark, finished.read_state()["validation_trained_on"])
     if why:

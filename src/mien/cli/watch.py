@@ -19,8 +19,8 @@ from mien.files import keep_inputs
 if TYPE_CHECKING:
     from mien.outputs.tables import File
     from mien.outputs.viewer import Sight
-    from mien.recognizer import Following, Recognizer
-    from mien.sources.shot import Shot
+    from mien.recognizer import Recognizer, TrackingOptions
+    from mien.sources.source_frame import SourceFrame
 
 
 def watch(
@@ -45,7 +45,7 @@ def watch(
     from mien.errors import SourceError
     from mien.outputs.tables import File
     from mien.outputs.viewer import show
-    from mien.recognizer import Following, Recognizer
+    from mien.recognizer import Recognizer, TrackingOptions
     from mien.sources.sources import is_live
 
     recognizer = Recognizer(model, detector, error_rate=error_rate, search=search, prior=prior)
@@ -57,7 +57,7 @@ def watch(
     interrupted = False
     with ExitStack() as closing:
         table = closing.enter_context(File(output, labels)) if output else None
-        following = Following(smooth=smooth)
+        following = TrackingOptions(smooth=smooth)
         try:
             show(f"mien: {source}", lambda: sights(recognizer, source, following, table, charts=charts, mirror=mirror))
         except KeyboardInterrupt:
@@ -71,7 +71,7 @@ def watch(
 
 
 def sights(
-    recognizer: Recognizer, source: str, following: Following, table: File | None, *, charts: bool, mirror: bool
+    recognizer: Recognizer, source: str, following: TrackingOptions, table: File | None, *, charts: bool, mirror: bool
 ) -> Iterator[Sight]:
     """What the window shows: annotated pictures, and how fast they come.
 
@@ -82,29 +82,33 @@ def sights(
     """
     from mien.errors import SourceError
     from mien.outputs.draw import annotate
-    from mien.sources.sources import Reading, shots
+    from mien.sources.sources import ReadOptions, source_frames
 
     times: deque[float] = deque(maxlen=30)
     began: float | None = None
-    taken = shots(source, Reading(private=True))
-    for shot, frame in recognizer.read(map(_mirrored, taken) if mirror else taken, following):
+    taken = source_frames(source, ReadOptions(private=True))
+    for source_frame, frame in recognizer.read(map(_mirrored, taken) if mirror else taken, following):
         if table:
             table.write(frame)
-        if shot.pixels is None:
-            if shot.index is None:
+        if source_frame.pixels is None:
+            if source_frame.index is None:
                 raise SourceError(frame.error or f"{source}: cannot be read")
             continue  # one damaged frame of many
         now = time.monotonic()
-        began = now - (shot.time or 0.0) if began is None else began
-        if not shot.live and shot.time is not None:
-            time.sleep(max(began + shot.time - now, 0.0))
+        began = now - (source_frame.time or 0.0) if began is None else began
+        if not source_frame.live and source_frame.time is not None:
+            time.sleep(max(began + source_frame.time - now, 0.0))
         times.append(time.monotonic())
         rate = (len(times) - 1) / max(times[-1] - times[0], 1e-6) if len(times) > 1 else 0.0
-        drawn = annotate(shot.pixels, frame, charts=charts)
+        drawn = annotate(source_frame.pixels, frame, charts=charts)
         faces = "1 face" if len(frame.faces) == 1 else f"{len(frame.faces)} faces"
         text = f"{rate:.0f} frames/s, {faces} ({frame.detector}, {frame.model})"
         yield drawn, text
 
 
-def _mirrored(shot: Shot) -> Shot:
-    return shot if shot.pixels is None else replace(shot, pixels=np.ascontiguousarray(shot.pixels[:, ::-1]))
+def _mirrored(source_frame: SourceFrame) -> SourceFrame:
+    return (
+        source_frame
+        if source_frame.pixels is None
+        else replace(source_frame, pixels=np.ascontiguousarray(source_frame.pixels[:, ::-1]))
+    )

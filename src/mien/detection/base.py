@@ -71,7 +71,7 @@ def resized(picture: NDArray[np.uint8], scale: float, how: int | None = None) ->
 
 
 def ordered(found: list[Detection], picture: NDArray[np.uint8]) -> list[Detection]:
-    """From left to right; finds without area, or whose centre is not in the picture, are none."""
+    """From left to right; detections without area, or whose centre is not in the picture, are none."""
     height, width = picture.shape[:2]
     kept = [
         one

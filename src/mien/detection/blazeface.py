@@ -17,11 +17,13 @@ from mien.results import Box
 
 #: Pixels a side of the picture that the network sees.
 SIZE = 128
-# Least score of a find, and least overlap of two finds of the same face: MediaPipe's numbers.
+# Least score of a detection, and least overlap of two detections of the same face: MediaPipe's numbers.
 _SURE, _SAME = 0.5, 0.3
 
 
-def finds(regressors: NDArray[np.float32], scores: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.floating], float]]:
+def detections(
+    regressors: NDArray[np.float32], scores: NDArray[np.float32]
+) -> Iterator[tuple[NDArray[np.floating], float]]:
     """The faces in what the network gives for one picture, the surest first.
 
     Args:
@@ -31,7 +33,7 @@ def finds(regressors: NDArray[np.float32], scores: NDArray[np.float32]) -> Itera
     Yields:
         For each face (8, 2) places 0-1 in the picture that the network saw: the box's upper left and lower
         right corner, the eyes, the nose tip, the middle of the mouth, the ears, in each pair the one on the picture's
-        left first; and its score, 0-1. Of several finds of one face these are the means, weighted by their scores.
+        left first; and its score, 0-1. Of several detections of one face these are the means, weighted by their scores.
     """
     sure = 1 / (1 + np.exp(-np.clip(scores, -80, 80)))
     kept = np.flatnonzero(sure >= _SURE)

@@ -1,6 +1,6 @@
 """The detector ``haar``: the frontal-face cascade that comes inside the OpenCV 4 wheel.
 
-Offline, slower than YuNet, upright and frontal faces only, false finds on textures.
+Offline, slower than YuNet, upright and frontal faces only, false detections on textures.
 
 Viola and Jones 2001, "Rapid Object Detection using a Boosted Cascade of Simple Features".
 """

@@ -110,10 +110,10 @@ class Landmarker:
         """
         height, width = picture.shape[:2]
         meshes: list[Mesh] = []
-        for find in self._search(picture, _Region(width / 2, height / 2, max(width, height))):
-            points, presence = self._look(picture, find.region())
+        for candidate in self._search(picture, _Region(width / 2, height / 2, max(width, height))):
+            points, presence = self._look(picture, candidate.region())
             if presence >= _PRESENT:
-                meshes.append(Mesh(find.box, points, presence, find.score))
+                meshes.append(Mesh(candidate.box, points, presence, candidate.score))
         return sorted(meshes, key=lambda mesh: (mesh.box.x, mesh.box.y))
 
     def mesh(self, picture: NDArray[np.uint8], box: Box | None = None) -> Mesh | None:
@@ -132,21 +132,22 @@ class Landmarker:
         x, y, side = box.x + box.width / 2, box.y + box.height / 2, max(box.width, box.height)
         if side <= 0 or not (0 <= x <= width and 0 <= y <= height):
             return None
-        finds = [find for find in self._search(picture, _Region(x, y, side * _ROOM)) if find.within(box)]
-        if finds:
-            region = max(finds, key=lambda find: find.box.overlap(box)).region()
+        candidates = [one for one in self._search(picture, _Region(x, y, side * _ROOM)) if one.within(box)]
+        if candidates:
+            region = max(candidates, key=lambda one: one.box.overlap(box)).region()
         else:
             region = _around(self._look(picture, _Region(x, y, side * _BLIND_ROOM))[0])
         points, presence = self._look(picture, region)
         return Mesh(box, points, presence) if presence >= _PRESENT else None
 
-    def _search(self, picture: NDArray[np.uint8], region: _Region) -> list[_Find]:
+    def _search(self, picture: NDArray[np.uint8], region: _Region) -> list[_Candidate]:
         """The faces that BlazeFace sees in a region."""
         pixels = _cut(picture, region, self._finder.size, cv2.BORDER_CONSTANT)
         regressors, scores = self._finder.run(pixels * 2 - 1)
         matrix = region.matrix(1)
         return [
-            _Find.at(_moved(places, matrix), score) for places, score in blazeface.finds(regressors[0], scores[0, :, 0])
+            _Candidate.at(_moved(places, matrix), score)
+            for places, score in blazeface.detections(regressors[0], scores[0, :, 0])
         ]
 
     def _look(self, picture: NDArray[np.uint8], region: _Region) -> tuple[NDArray[np.float32], float]:
@@ -197,7 +198,7 @@ class _Region:
 
 
 @dataclass(frozen=True, slots=True)
-class _Find:
+class _Candidate:
     """A face that BlazeFace sees: its box, its score, and the angle of the line through the eyes in radians."""
 
     box: Box
@@ -205,7 +206,7 @@ class _Find:
     angle: float
 
     @classmethod
-    def at(cls, places: NDArray[np.float64], score: float) -> _Find:
+    def at(cls, places: NDArray[np.float64], score: float) -> _Candidate:
         """From the places of two corners and six points, of which the first two are the eyes."""
         (left, top), (right, bottom), start, end = places[:4].tolist()
         return cls(Box(left, top, right - left, bottom - top), score, math.atan2(end[1] - start[1], end[0] - start[0]))

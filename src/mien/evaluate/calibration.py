@@ -53,9 +53,10 @@ class Calibrated(Protocol):
 
 @dataclass(frozen=True)
 class Calibration:
-    """What turns logits into probabilities: softmax(bias - surprise ** power / temperature).
+    """What turns logits into probabilities: softmax(bias - nll ** power / temperature).
 
-    The surprise of a label is -log(softmax(logits)); at power 1 this is softmax(logits / temperature + bias).
+    The negative log-likelihood (nll) of a label is -log(softmax(logits)); at power 1 this is
+    softmax(logits / temperature + bias).
 
     Attributes:
         temperature: above 0.
@@ -99,14 +100,14 @@ class Calibration:
         [[0.941, 0.059]]
         """
         special = require("scipy.special", "tables")
-        surprise = -special.log_softmax(logits.astype(np.float64), axis=1)
-        return special.softmax(self._bias - surprise**self.power / self.temperature, axis=1)
+        nll = -special.log_softmax(logits.astype(np.float64), axis=1)
+        return special.softmax(self._bias - nll**self.power / self.temperature, axis=1)
 
     def undone(self, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
         """What the network said before: (N, K) calibrated probabilities to those of its logits as they are."""
         scaled = self._bias - np.log(np.maximum(probabilities.astype(np.float64), _TINY))
         # All labels of a face were moved alike when they were made to sum to 1; by how much is found by bisection:
-        # the surprises must be of probabilities that sum to 1 themselves.
+        # the negative log-likelihoods must be of probabilities that sum to 1 themselves.
         low = -scaled.min(axis=1, keepdims=True)
         high = low + (np.log(scaled.shape[1]) ** self.power) / self.temperature
         for _ in range(_HALVINGS):
@@ -117,7 +118,7 @@ class Calibration:
         return found / found.sum(axis=1, keepdims=True)
 
     def _before(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Probabilities of surprises that were raised and divided."""
+        """Probabilities of negative log-likelihoods that were raised and divided."""
         return np.exp(-((np.maximum(scaled, 0) * self.temperature) ** (1 / self.power)))
 
     @property
@@ -164,14 +165,14 @@ def _cross_fitted(logits: NDArray[np.float64], truth: NDArray[np.integer], free:
 def _fitted(logits: NDArray[np.float64], truth: NDArray[np.integer], free: str = "all") -> Calibration:
     """The calibration that fits best: ``all`` of it, or the ``temperature`` alone."""
     optimize, special = require("scipy.optimize", "tables"), require("scipy.special", "tables")
-    surprise = np.maximum(-special.log_softmax(logits, axis=1), _TINY)
-    logarithms = np.log(surprise)
+    nll = np.maximum(-special.log_softmax(logits, axis=1), _TINY)
+    logarithms = np.log(nll)
     count, labels = logits.shape
     one_hot = np.eye(labels)[truth]
 
     def loss(x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         power, bias = np.exp(x[1]), x[2:]
-        raised = surprise**power * np.exp(-x[0])
+        raised = nll**power * np.exp(-x[0])
         scaled = special.log_softmax(bias - raised, axis=1)
         error = np.exp(scaled) - one_hot
         value = -(scaled * one_hot).sum() + (bias**2).sum() / (2 * _BIAS**2) + x[1] ** 2 / (2 * _POWER**2)

@@ -1,7 +1,7 @@
 """How much worse a model reads faces that are framed, lit or stored less well than those of a data set.
 
-Each disturbance is a small set of variants (to the left, to the right, ...) whose figures are averaged. What a shift or
-a wider frame brings into the picture is its edge, repeated: tables hold no more of the scene. Owns the disturbances.
+Each corruption is a small set of variants (to the left, to the right, ...) whose figures are averaged. What a shift or
+a wider frame brings into the picture is its edge, repeated: tables hold no more of the scene. Owns the corruptions.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ Variant = Callable[[Picture], Picture]
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What one disturbance does.
+    """What one corruption does.
 
     Attributes:
         name: as in ``shifted by 10 %``.
         top1: label set to the share of right answers, 0-1, mean over the variants.
-        change: label set to how much that is above the undisturbed share.
+        change: label set to how much that is above the clean share.
     """
 
     name: str
@@ -85,7 +85,7 @@ def _cover(top: float = 0, bottom: float = 1, left: float = 0, right: float = 1)
 
 
 #: Name to variants, in the order they are told.
-DISTURBANCES: Mapping[str, tuple[Variant, ...]] = {
+CORRUPTIONS: Mapping[str, tuple[Variant, ...]] = {
     "shifted by 10 %": _shifts(0.1),
     "shifted by 20 %": _shifts(0.2),
     "framed 10 % tighter": (_warp(1 / 0.9),),
@@ -108,25 +108,25 @@ def measure(
     model: Model,
     table: Table,
     split: str,
-    disturbances: Mapping[str, tuple[Variant, ...]] = DISTURBANCES,
+    corruptions: Mapping[str, tuple[Variant, ...]] = CORRUPTIONS,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Sensitivity]:
-    """Score a split undisturbed and under each disturbance.
+    """Score a split clean and under each corruption.
 
     Args:
         model: any model file.
         table: with labels that the model knows.
         split: train, validation or test.
-        disturbances: name to variants; all by default.
+        corruptions: name to variants; all by default.
         progress: called with variants done and all there are.
 
     Raises:
         DataError: the table lacks the split or the labels.
     """
-    total, done = sum(map(len, disturbances.values())), 0
+    total, done = sum(map(len, corruptions.values())), 0
     plain = _top1(model, table, split, None)
     found = []
-    for name, variants in disturbances.items():
+    for name, variants in corruptions.items():
         shares = []
         for variant in variants:
             shares.append(_top1(model, table, split, variant))

@@ -1,4 +1,4 @@
-"""Which places of a face an answer hangs on: hide them one after the other and see how far it falls.
+"""Which regions of a face drive a prediction: hide them one after the other and see how far it falls.
 
 Zeiler & Fergus 2014, "Visualizing and Understanding Convolutional Networks", section 4.2: a grey square is moved over
 the picture, and each place is given what a label loses while it is hidden. Minaee et al. 2021, "Deep-Emotion", shows

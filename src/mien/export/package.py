@@ -198,7 +198,7 @@ def finished_state(run: RunFolder, table: Table) -> dict[str, Any]:
     if not state:
         raise TrainingError(f"{run.path} is no run folder: it holds no run.json")
     if state.get("state") != "finished":
-        raise TrainingError(f"{run.path} is not finished: go on with mien train --resume")
+        raise TrainingError(f"{run.path} is not finished: resume it with mien train --resume")
     if state.get("data") != table.fingerprint:
         raise TrainingError(f"{run.path} was trained on other data than this table")
     return state

@@ -1,6 +1,6 @@
 """The diagram of many models: accuracy against milliseconds, each point with its name.
 
-Owns where names go, so that none covers another. Colours are those of :mod:`mien.plotting`; no meaning hangs on a
+Owns where names go, so that none covers another. Colours are those of :mod:`mien.plotting`; no meaning depends on a
 colour alone. Refuses to measure.
 """
 

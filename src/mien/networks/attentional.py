@@ -4,7 +4,7 @@ After "Deep-Emotion" (Minaee, Minaei & Abdolrashidi 2021, figure 2): a localisat
 dense layers gives an affine map (Jaderberg et al. 2015), the picture is sampled by it, and four convolutions of ten
 channels see what is left. Kernel sizes and the widths of the localisation network, which the paper does not print, are
 those of the public re-implementation omarsayed7/Deep-Emotion. The paper's dense layer of 50 is the recipe's
-``hidden``. Owns the architecture and its first weights.
+``hidden_units``. Owns the architecture and its first weights.
 """
 
 from __future__ import annotations

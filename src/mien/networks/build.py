@@ -2,7 +2,7 @@
 
 Owns how a recipe becomes a network and which of its parts train. Every network takes pixels in 0-1, float
 (N, C, H, W), normalises them itself and returns logits per label set, so that nothing outside has to know a mean
-or a deviation. Backbones are timm's, torchvision's or mien's own, one file each; :mod:`mien.networks.weights` owns what
+or a std. Backbones are timm's, torchvision's or mien's own, one file each; :mod:`mien.networks.weights` owns what
 they start from.
 """
 
@@ -40,17 +40,17 @@ class Classifier(nn.Module):
     """
 
     mean: Tensor
-    deviation: Tensor
+    std: Tensor
 
     def __init__(self, recipe: Recipe, classes: Mapping[str, int]) -> None:
         super().__init__()
         spec, data = recipe.network, recipe.data
         self.register_buffer("mean", torch.tensor(data.mean).view(1, -1, 1, 1), persistent=False)
-        self.register_buffer("deviation", torch.tensor(data.deviation).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(data.std).view(1, -1, 1, 1), persistent=False)
         self.backbone = _backbone(spec, data.channels, data.size)
         width = self._features(recipe)
         layers: list[nn.Module] = []
-        for units in (spec.hidden,) if isinstance(spec.hidden, int) else spec.hidden or ():
+        for units in (spec.hidden_units,) if isinstance(spec.hidden_units, int) else spec.hidden_units or ():
             layers += [nn.Linear(width, units), nn.ReLU()]
             width = units
         self.hidden = nn.Sequential(*layers) if layers else nn.Identity()
@@ -61,7 +61,7 @@ class Classifier(nn.Module):
 
     def forward(self, faces: Tensor) -> dict[str, Tensor]:
         """Pixels in 0-1, float (N, C, H, W), to logits (N, K) per label set."""
-        features = _pooled(self.backbone((faces - self.mean) / self.deviation))
+        features = _pooled(self.backbone((faces - self.mean) / self.std))
         features = self.dropout(self.hidden(features))
         return {name: head(features) for name, head in self.heads.items()}
 
@@ -78,12 +78,12 @@ class Classifier(nn.Module):
         Raises:
             RecipeError: the backbone has fewer blocks than the stage wants to train.
         """
-        self.backbone.requires_grad_(stage.trains == "all")
-        if isinstance(stage.trains, int):
+        self.backbone.requires_grad_(stage.trainable == "all")
+        if isinstance(stage.trainable, int):
             blocks = self.blocks()
-            if stage.trains > len(blocks):
-                raise RecipeError(f"stages: trains is {stage.trains}, but the backbone has {len(blocks)} blocks")
-            for block in blocks[-stage.trains :]:
+            if stage.trainable > len(blocks):
+                raise RecipeError(f"stages: trainable is {stage.trainable}, but the backbone has {len(blocks)} blocks")
+            for block in blocks[-stage.trainable :]:
                 block.requires_grad_(True)
 
     def train_as(self, stage: Stage) -> None:
@@ -132,7 +132,7 @@ def build(recipe: Recipe, classes: Mapping[str, int]) -> Classifier:
 
 
 def restore(run: RunFolder) -> Classifier:
-    """The network of a run with the weights that validation liked best, in evaluation mode.
+    """The network of a run, its best checkpoint by validation, in evaluation mode.
 
     Raises:
         TrainingError: the run has no best weights yet.

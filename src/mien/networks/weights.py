@@ -222,7 +222,7 @@ def _adapt_input(state: dict[str, Tensor], stem: str, network: Classifier, expec
     mean, std = (torch.tensor(list(numbers)).view(1, -1, 1, 1) for numbers in (expected.mean, expected.std))
     mean, std = (t.flip(1) if expected.order == "bgr" else t for t in (mean, std))
     shift = (weight * (network.mean.cpu() - mean) / std).sum(dim=(1, 2, 3))
-    state[stem] = weight * network.deviation.cpu() / std
+    state[stem] = weight * network.std.cpu() / std
     place = stem.removesuffix(".weight")
     norm = unfolding.norms_after_convolutions(network).get(place)
     if norm is not None:

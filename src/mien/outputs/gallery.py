@@ -4,8 +4,8 @@ A picture is a thumbnail with its faces' boxes; a video is a timeline of each fa
 expression. Buttons filter by expression. Owns the page. Refuses to read pictures and to recognize.
 
     with Gallery(Path("page.html")) as gallery:
-        for shot, frame in recognizer.read(shots("holidays/")):
-            gallery.write(shot.pixels, frame)
+        for source_frame, frame in recognizer.read(source_frames("holidays/")):
+            gallery.write(source_frame.pixels, frame)
 """
 
 from __future__ import annotations

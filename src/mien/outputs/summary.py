@@ -1,6 +1,6 @@
-"""What a clip says of each person in it: share of time per expression, and what followed what.
+"""What a clip says of each track in it: share of time per expression, and what followed what.
 
-Owns the sums, kept while frames pass, in constant memory per person. Shares of time are of visible expressions; they
+Owns the sums, kept while frames pass, in constant memory per track. Shares of time are of visible expressions; they
 are not attention, mood or engagement, and nobody should be judged by them.
 """
 
@@ -21,7 +21,7 @@ class Person:
     """One face of a clip over time.
 
     Attributes:
-        source, track: the clip, and the number of the person in it.
+        source, track: the clip, and the track id in it.
         first, last: seconds of the clip at which the face was seen first and last.
         frames: how many frames showed it.
         seconds: time per expression; each frame counts until the next one that shows the face, at most a second.
@@ -79,7 +79,7 @@ class Summary:
     """What was read so far.
 
     Attributes:
-        persons: (source, track) to the person, in order of appearance; videos only.
+        persons: (source, track) to its sums, in order of appearance; videos only.
         pictures: how many frames came, ``faceless`` of them without a face, ``failed`` unreadable.
         expressions: expression to the number of faces that showed it, over everything.
     """

@@ -15,8 +15,8 @@ from typing import Any, Protocol, TextIO
 
 from mien.errors import MienError, require
 from mien.files import AtomicFile, explained
-from mien.outputs import going_on as going_on_with
-from mien.outputs.going_on import Made, Rows
+from mien.outputs import resuming
+from mien.outputs.resuming import Made, Rows
 from mien.results import COLUMNS, Frame
 
 #: File names that :func:`create` takes.
@@ -150,21 +150,21 @@ class File:
     """A writer to a file, by its suffix; use it in a ``with`` statement.
 
     The file has its name once it is whole, and an older one stays until then. Where the statement is left by an
-    exception, or the process is killed, lines that were written stay in ``NAME.partial``, to be gone on with; of JSON
+    exception, or the process is killed, lines that were written stay in ``NAME.partial``, to be resumed; of JSON
     and Parquet nothing stays. While one process writes a file, others are refused it.
 
     Args:
         path: ends in .csv, .json, .jsonl or .parquet.
         labels: of the model's first output.
-        resume: go on with a .csv or .jsonl that an earlier run left; ``done`` then holds the sources that are finished.
+        resume: continue a .csv or .jsonl that an earlier run left; ``done`` then holds the sources that are finished.
             What was written of the last one is dropped, to be read again, as are sources that could not be read.
-        made: the model, detector and options that make a .csv or .jsonl, kept beside it; a table of others is not gone
-            on with. None: nothing is kept or compared.
+        made: the model, detector and options that make a .csv or .jsonl, kept beside it; a table of others is not
+            resumed. None: nothing is kept or compared.
         kept: is told the rows of each picture that stays from the earlier run.
 
     Raises:
         WriteError: the file cannot be written, or another process writes it.
-        MienError: it is of another form, or cannot be gone on with.
+        MienError: it is of another form, or cannot be resumed.
     """
 
     def __init__(
@@ -182,7 +182,7 @@ class File:
         if suffix not in SUFFIXES:
             raise MienError(f"{path}: a table is written as {', '.join(SUFFIXES)}")
         if resume and suffix not in (".csv", ".jsonl"):
-            raise MienError(f"{path}: only .csv and .jsonl can be gone on with; mien batch writes Parquet in shards")
+            raise MienError(f"{path}: only .csv and .jsonl can be resumed; mien batch writes Parquet in shards")
         self._stream: TextIO | None = None
         self._file: AtomicFile | None = None
         if suffix == ".parquet":
@@ -190,30 +190,30 @@ class File:
             return
         self._file = AtomicFile(path, alone=True, kept=suffix != ".json")
         try:
-            going_on = resume and not self._file.is_stream and self._go_on(self._file.temporary, labels, made, kept)
+            resumes = resume and not self._file.is_stream and self._resume(self._file.temporary, labels, made, kept)
             with explained(path):
-                if made is not None and not going_on and suffix != ".json" and not self._file.is_stream:
-                    going_on_with.note(path, made)
+                if made is not None and not resumes and suffix != ".json" and not self._file.is_stream:
+                    resuming.note(path, made)
                 self._stream = self._file.temporary.open(
-                    "a" if going_on else "w", encoding="utf-8", errors="backslashreplace", newline=""
+                    "a" if resumes else "w", encoding="utf-8", errors="backslashreplace", newline=""
                 )
                 if suffix == ".csv":
-                    self._writer = Csv(self._stream, labels, header=not going_on)
+                    self._writer = Csv(self._stream, labels, header=not resumes)
                 else:
                     self._writer = Json(self._stream) if suffix == ".json" else JsonLines(self._stream)
         except BaseException:
             self._file.discard()
             raise
 
-    def _go_on(self, partial: Path, labels: Sequence[str], made: Made | None, kept: Callable[[Rows], object]) -> bool:
+    def _resume(self, partial: Path, labels: Sequence[str], made: Made | None, kept: Callable[[Rows], object]) -> bool:
         """Put what stays of an earlier run into the partial file; False: there is nothing."""
         with explained(self.path):
             source = next((one for one in (partial, self.path) if one.exists() and one.stat().st_size), None)
             if source is None:
                 return False
             if made is not None:
-                going_on_with.check(self.path, made)
-            self.done = going_on_with.keep(source, partial, self.path.suffix.lower(), labels, kept)
+                resuming.check(self.path, made)
+            self.done = resuming.keep(source, partial, self.path.suffix.lower(), labels, kept)
             return partial.stat().st_size > 0  # of one that was cut off in its header nothing is left
 
     def write(self, frame: Frame) -> None:

@@ -1,6 +1,6 @@
-"""A plot of a clip's expressions over time, a strip per person.
+"""A plot of a clip's expressions over time, a strip per track.
 
-Owns what is kept for it while frames pass (at most some thousand points a person, neighbours are merged beyond that)
+Owns what is kept for it while frames pass (at most some thousand points a track, neighbours are merged beyond that)
 and how it is drawn. Needs matplotlib (``pip install 'mien[tables]'``).
 """
 
@@ -24,13 +24,13 @@ from mien.results import Frame
 #: File names that a timeline is drawn to.
 SUFFIXES = (".png", ".svg", ".pdf")
 _POINTS = 4096
-_STRIPS = 12  # persons drawn, those seen longest
+_STRIPS = 12  # tracks drawn, those seen longest
 _GAP = 1.0  # seconds without a face after which the strip is empty
 
 
 @dataclass
 class _Strip:
-    """One person: when it was seen and what was read, in points that stand for equally many frames each."""
+    """One track: when it was seen and what was read, in points that stand for equally many frames each."""
 
     source: str | None
     track: int

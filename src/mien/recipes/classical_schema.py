@@ -166,7 +166,7 @@ class Mlp(_Part):
     """Dense layers with ReLU, trained with Adam until a tenth of the training faces, held out, gets no better."""
 
     kind: Literal["mlp"]
-    hidden: Annotated[tuple[Positive, ...], Field(min_length=1)] = (256,)
+    hidden_units: Annotated[tuple[Positive, ...], Field(min_length=1)] = (256,)
     learning_rate: AboveZero = 0.001
     weight_decay: NotNegative = 1e-4
     batch_size: Positive = 128
@@ -223,8 +223,8 @@ class ClassicalRecipe(_Part):
         if self.data.color != "grey":
             raise ValueError("data.color must be grey: features are of grey pictures")
         plain = Data()
-        if (self.data.mean, self.data.deviation) != (plain.mean, plain.deviation):
-            raise ValueError("data.mean and data.deviation are for networks: here standardise does that")
+        if (self.data.mean, self.data.std) != (plain.mean, plain.std):
+            raise ValueError("data.mean and data.std are for networks: here standardise does that")
         for path, values in self.search.items():
             for value in values:
                 self._try(path, value)

@@ -41,6 +41,17 @@ _CLASSICAL_PARTS: dict[str, type[BaseModel]] = {"data": Data, "reduce": Pca, **K
 # What PyYAML raises: besides its own errors those of values it makes, as a thirteenth month.
 _NO_YAML = (yaml.YAMLError, ValueError, RecursionError)
 _MOST_FAULTS = 20  # that a message lists
+# Keys and names as they were before, to what they are now: run folders and model cards hold the old ones, so they are
+# read without end.
+_RENAMED_KEYS = {
+    "deviation": "std",
+    "sharpness": "sam_rho",
+    "trains": "trainable",
+    "zoom": "scale",
+    "erase": "random_erasing",
+    "hidden": "hidden_units",
+}
+_RENAMED_RECIPES = {"fast-taught": "fast-distilled"}
 
 #: A recipe of either kind.
 Experiment = Recipe | ClassicalRecipe
@@ -72,6 +83,15 @@ def read(name_or_path: str | Path) -> tuple[str, str]:
         raise RecipeError(f"no recipe {str(name_or_path)!r}{hint}")
     text = (resources.files("mien.recipes") / f"{name_or_path}.yaml").read_text(encoding="utf-8")
     return text, f"recipe {name_or_path}"
+
+
+def current_name(name: str) -> str:
+    """What a shipped recipe is called today, of a name that a card or a run folder holds.
+
+    >>> current_name("fast-taught")
+    'fast-distilled'
+    """
+    return _RENAMED_RECIPES.get(name, name)
 
 
 def load(name_or_path: str | Path, overrides: Iterable[str] = ()) -> Experiment:
@@ -112,8 +132,11 @@ def parse(text: str, where: str = "recipe", overrides: Iterable[str] = ()) -> Ex
         raise RecipeError(f"{where} is not YAML: {_plain(' '.join(str(error).split()), 300)}") from error
     if not isinstance(document, dict):
         raise RecipeError(f"{where} must be a mapping with name, description, heads and stages")
+    _rename_keys(document)
     for change in overrides:
         override(document, change)
+    if isinstance(name := document.get("name"), str):
+        document["name"] = current_name(name)
     kind = document.get("kind")
     if kind not in (None, "classical"):
         raise RecipeError(f"{where}: kind must be classical, or be left out for a network, not {_short(kind)}")
@@ -153,7 +176,8 @@ def override(document: dict[str, Any], change: str) -> None:
         value = yaml.safe_load(text)
     except _NO_YAML as error:
         raise RecipeError(f"cannot set {_plain(path)}: {_short(text)} is not YAML") from error
-    *parents, last = path.split(".")
+    _rename_keys(value)
+    *parents, last = _renamed(path).split(".")
     holders: list[Any] = [document]
     for key in parents:
         holders = [inner for holder in holders for inner in _children(holder, key, change)]
@@ -163,6 +187,30 @@ def override(document: dict[str, Any], change: str) -> None:
         else:
             for position in _positions(holder, last, change):
                 holder[position] = value
+
+
+def _renamed(path: str) -> str:
+    """A key, or keys joined by dots as a search has them, in today's names."""
+    return ".".join(_RENAMED_KEYS.get(key, key) for key in path.split("."))
+
+
+def _rename_keys(document: Any) -> None:
+    """Give old keys of a recipe's document their present names, in place; each part once, as YAML may repeat parts.
+
+    Where a part has both names the old one stays, and is an unknown key.
+    """
+    rest, seen = [document], set[int]()
+    while rest:
+        part = rest.pop()
+        if not isinstance(part, dict | list) or id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, dict):
+            new = {key: _renamed(key) if isinstance(key, str) else key for key in part}
+            renewed = {key if new[key] in part else new[key]: value for key, value in part.items()}
+            part.clear()
+            part.update(renewed)
+        rest += part.values() if isinstance(part, dict) else part
 
 
 def _children(holder: Any, key: str, change: str) -> list[Any]:

@@ -44,7 +44,7 @@ class Weights(Part):
 class _Network(Part):
     dropout: Fraction = 0.2
     """Before the heads."""
-    hidden: Positive | tuple[Positive, ...] | None = None
+    hidden_units: Positive | tuple[Positive, ...] | None = None
     """Units of a dense layer with ReLU between backbone and heads, or of several in turn."""
     weights: Weights | None = None
     """What the backbone starts from; None: from scratch."""

@@ -25,8 +25,8 @@ class Augmentation(_Part):
     """Degrees, drawn from plus or minus this."""
     shift: Fraction = 0.0
     """Fraction of the side, each axis, plus or minus."""
-    zoom: Fraction = 0.0
-    """Scale drawn from 1 - zoom to 1 + zoom."""
+    scale: Fraction = 0.0
+    """Scale drawn from 1 - scale to 1 + scale."""
     flip: bool = False
     """Mirror half of the faces."""
     blur: Fraction = 0.0
@@ -45,7 +45,7 @@ class Augmentation(_Part):
     """Factor around each pixel's grey, drawn from 1 - saturation to 1 + saturation; colour pictures only."""
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     """Turn of the colour circle, plus or minus; 0.5 is half of it; colour pictures only."""
-    erase: Fraction = 0.0
+    random_erasing: Fraction = 0.0
     """Share of faces with one rectangle of 2-20 % of the area replaced by a random grey (Zhong et al. 2017)."""
     crop: Positive | None = None
     """Train on windows of this many pixels a side, at a random place; None keeps the whole face."""
@@ -58,7 +58,7 @@ class Stage(_Part):
 
     epochs: Positive
     """At most this many; ``early_stop`` may end the stage sooner."""
-    trains: Literal["all", "classifier"] | Positive = "all"
+    trainable: Literal["all", "classifier"] | Positive = "all"
     """``all``, ``classifier`` (the backbone stays frozen), or a number: the classifier and that many last blocks."""
     batch_norm: Literal["follow", "fixed", "batch"] = "follow"
     """What batch norm divides by: ``follow``: the batch where its weights train, else its running statistics;
@@ -83,7 +83,7 @@ class Stage(_Part):
     """On the weights of convolutions and linear layers only."""
     clip_norm: AboveZero | None = None
     """Shorten gradients that are longer than this."""
-    sharpness: NotNegative = 0.0
+    sam_rho: NotNegative = 0.0
     """Distance rho of sharpness-aware minimisation (Foret et al. 2021), which takes two passes a step; 0: none."""
     augmentation: Augmentation = Augmentation()
 
@@ -132,7 +132,7 @@ class Data(_Part):
     """What the network sees inside."""
     mean: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (0.51,)
     """Per channel, of pixels in 0-1; one for all, or three. The default is FER2013's training pixels'."""
-    deviation: Annotated[tuple[AboveZero, ...], Field(min_length=1)] = (0.25,)
+    std: Annotated[tuple[AboveZero, ...], Field(min_length=1)] = (0.25,)
     """Standard deviation, likewise."""
     merge_copies: bool = True
     """Give identical training pictures one row with the mean of their labels."""
@@ -151,7 +151,7 @@ class Data(_Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Data:
-        for name in ("mean", "deviation"):
+        for name in ("mean", "std"):
             if len(getattr(self, name)) not in {1, self.channels}:
                 raise ValueError(f"{name} has {len(getattr(self, name))} values: give 1 or {self.channels}")
         if self.protocol == "oversample-before-split" and self.merge_copies:

@@ -1,7 +1,7 @@
 """The cross-data matrix: models against tables, so that one sees what training on one data set is worth on another.
 
 Labels are matched by name, and which were compared is said for every pair. Owns that match and the table of figures.
-Refuses to compare labels by their number, and to count a face whose label the model was never taught.
+Refuses to compare labels by their number, and to count a face whose label the model does not know.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class Labels:
         output: of the model, that answers.
         label_set: of the table, that is true; its own or ``ferplus``.
         compared: labels that both sides have.
-        untaught: the table's that the model does not know; their faces are left out.
+        unknown: the table's that the model does not know; their faces are left out.
         unused: the model's that the table does not have; an answer with one is wrong.
     """
 
     output: str
     label_set: str
     compared: tuple[str, ...]
-    untaught: tuple[str, ...]
+    unknown: tuple[str, ...]
     unused: tuple[str, ...]
 
 
@@ -149,7 +149,7 @@ def _crossing(scorer: Scorer, table: Table, split: str, ledger: Ledger | None) -
 
 def _known(part: Table, labels: Labels) -> tuple[Table, int]:
     """The rows with labels that the model knows, under a label set of only those; and how many were left out."""
-    if not labels.untaught:
+    if not labels.unknown:
         return part, 0
     own = part.info.labels
     place = np.array([labels.compared.index(label) if label in labels.compared else -1 for label in own])
@@ -216,8 +216,8 @@ def _said(crossing: Crossing) -> str:
     if labels is None:
         return f"nothing: {crossing.reason}."
     said = [f"{len(labels.compared)} labels ({', '.join(labels.compared)}) of {labels.label_set} by {labels.output}"]
-    if labels.untaught:
-        said.append(f"the model does not know {_few(labels.untaught)}: {crossing.left_out:,} faces left out")
+    if labels.unknown:
+        said.append(f"the model does not know {_few(labels.unknown)}: {crossing.left_out:,} faces left out")
     if labels.unused:
         said.append(f"the table does not have {', '.join(labels.unused)}: such an answer is wrong")
     return "; ".join(said) + "."

@@ -163,7 +163,7 @@ def _abstention(sources: Sources) -> Iterator[str]:
 
 def _sensitivity(found: Sequence[Sensitivity]) -> Iterator[str]:
     sets = list(found[0].top1)
-    yield "Top-1 on validation when every face is disturbed, and the change in points."
+    yield "Top-1 on validation when every face is corrupted, and the change in points."
     yield ""
     yield "| | " + " | ".join(sets) + " |"
     yield "|---|" + "---|" * len(sets)
@@ -177,7 +177,7 @@ def _commands(card: Card) -> Iterator[str]:
     if "members" in card.training:
         yield from _joining(card.training["members"], data, file, card.name)
         return
-    recipe = card.recipe.get("name")
+    recipe = recipes.current_name(str(card.recipe.get("name")))
     yield from _training(card.recipe, data, f"runs/{recipe}")
     yield from _export(
         card.training, data, f"runs/{recipe}", file, f" --name {card.name}" if card.name != recipe else ""
@@ -201,7 +201,7 @@ def _joining(members: Mapping[str, Any], data: str, file: str, name: str) -> Ite
 
 
 def _training(recipe: Mapping[str, Any], data: str, folder: str) -> Iterator[str]:
-    name = str(recipe.get("name"))
+    name = recipes.current_name(str(recipe.get("name")))
     for earlier in _earlier_runs(recipe):
         first = PurePath(earlier).name
         yield f"mien train {first} --data {_table_of(first) or data} -o {earlier}"

@@ -1,6 +1,6 @@
 """The diagrams of the report as PNG: learning curves, confusion matrix, reliability, coverage, figures.
 
-Owns how numbers look; no meaning hangs on a colour alone. Colours and figures are those of :mod:`mien.plotting`.
+Owns how numbers look; no meaning depends on a colour alone. Colours and figures are those of :mod:`mien.plotting`.
 Refuses to measure.
 """
 

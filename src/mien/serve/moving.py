@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from mien import files
 from mien.errors import MienError, PictureError, SourceError
-from mien.recognizer import Following, Recognizer
+from mien.recognizer import Recognizer, TrackingOptions
 from mien.results import Frame
 from mien.serve import bodies, problems
 from mien.serve.admission import unless_gone
@@ -31,7 +31,7 @@ from mien.serve.recognition import Options
 from mien.serve.service import Service, ServiceOf, choose, tell
 from mien.serve.settings import Settings
 from mien.sources import video
-from mien.sources.shot import Shot
+from mien.sources.source_frame import SourceFrame
 
 router = APIRouter()
 
@@ -48,7 +48,7 @@ _PROBLEMS = (*(name for name in COMMON if name != "unreadable-picture"), "not-ac
 class VideoOptions(Options):
     """The query parameters of a video."""
 
-    every: int = Query(1, ge=1, le=10_000, description="Take each so many-th frame.")
+    every: int = Query(1, ge=1, le=10_000, description="Process every N-th frame.")
     smooth: float = Query(0.4, ge=0, le=60, description="Seconds that probabilities are averaged over; 0: off.")
 
 
@@ -112,7 +112,7 @@ class _Video:
     def __init__(self, path: Path, recognizer: Recognizer, options: VideoOptions, settings: Settings) -> None:
         self._path, self._settings, self._every = path, settings, options.every
         self.problem: Problem | None = None
-        self._frames = recognizer.read(self._shots(), Following(smooth=options.smooth))
+        self._frames = recognizer.read(self._source_frames(), TrackingOptions(smooth=options.smooth))
 
     def step(self) -> Frame | None:
         """The next frame; None at the end.
@@ -130,16 +130,20 @@ class _Video:
         """Leave the video."""
         self._frames.close()  # type: ignore[attr-defined]
 
-    def _shots(self) -> Iterator[Shot]:
+    def _source_frames(self) -> Iterator[SourceFrame]:
         seconds, pixels = self._settings.max_video_seconds, self._settings.max_pixels
-        for count, shot in enumerate(video.read_file(self._path, every=self._every, name=_NAME)):
-            if (shot.time or 0.0) > seconds or count * self._every > seconds * MOST_RATE:
-                self.problem = Problem("too-long", f"read up to second {shot.time or 0:.1f}, the most is {seconds:g}")
+        for count, source_frame in enumerate(video.read_file(self._path, every=self._every, name=_NAME)):
+            if (source_frame.time or 0.0) > seconds or count * self._every > seconds * MOST_RATE:
+                self.problem = Problem(
+                    "too-long", f"read up to second {source_frame.time or 0:.1f}, the most is {seconds:g}"
+                )
                 return
-            if shot.pixels is not None and shot.pixels.shape[0] * shot.pixels.shape[1] > pixels:
-                self.problem = Problem("too-many-pixels", f"frames of {shot.pixels.shape[1]}x{shot.pixels.shape[0]}")
+            if source_frame.pixels is not None and source_frame.pixels.shape[0] * source_frame.pixels.shape[1] > pixels:
+                self.problem = Problem(
+                    "too-many-pixels", f"frames of {source_frame.pixels.shape[1]}x{source_frame.pixels.shape[0]}"
+                )
                 return
-            yield shot
+            yield source_frame
 
 
 async def _lines(first: Frame | None, frames: _Video, service: Service, request: Request) -> AsyncIterator[str]:
@@ -190,8 +194,8 @@ class _Stream:
         self._newest: _Newest | None = None
         self._came = asyncio.Event()
         self._began, self.received, self.answered = monotonic(), 0, 0
-        self._shot: Shot | None = None
-        self._frames = recognizer.read(self._shots(), Following(smooth=smooth))
+        self._source_frame: SourceFrame | None = None
+        self._frames = recognizer.read(self._source_frames(), TrackingOptions(smooth=smooth))
 
     async def run(self) -> None:
         """Until the client leaves, or sends nothing for a while."""
@@ -239,18 +243,18 @@ class _Stream:
         try:
             with engine.metrics.stage("decode"):
                 pixels = bodies.decode(newest.data, engine.settings)
-            self._shot = Shot(None, pixels, None, newest.index, newest.at, live=True)
+            self._source_frame = SourceFrame(None, pixels, None, newest.index, newest.at, live=True)
         except (Problem, PictureError) as error:
             told = PictureError(error.detail if isinstance(error, Problem) else str(error))
-            self._shot = Shot(None, None, told, newest.index, newest.at, live=True)
+            self._source_frame = SourceFrame(None, None, told, newest.index, newest.at, live=True)
         with engine.metrics.stage("recognize"):
             _, frame = next(self._frames)
         engine.metrics.faces.inc(len(frame.faces))
         return frame
 
-    def _shots(self) -> Iterator[Shot]:
-        while self._shot is not None:
-            yield self._shot
+    def _source_frames(self) -> Iterator[SourceFrame]:
+        while self._source_frame is not None:
+            yield self._source_frame
 
 
 @router.websocket("/v1/stream")

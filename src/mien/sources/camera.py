@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mien.errors import SourceError
 from mien.sources.addresses import check_online, look_up
 from mien.sources.interlaced import is_same
-from mien.sources.shot import Shot
+from mien.sources.source_frame import SourceFrame
 from mien.sources.video import open_capture, to_rgb, told_ffmpeg, without_password
 
 _PORT = 554  # of RTSP (RFC 7826); a look-up wants one
@@ -32,7 +32,9 @@ def is_stream(text: str) -> bool:
     return text.lower().startswith(("rtsp://", "rtsps://"))
 
 
-def read_stream(address: str, *, private: bool = False, timeout: float = 10.0, retries: int = 5) -> Iterator[Shot]:
+def read_stream(
+    address: str, *, private: bool = False, timeout: float = 10.0, retries: int = 5
+) -> Iterator[SourceFrame]:
     """The newest frames of an RTSP stream as they come, until it ends.
 
     A lost connection is taken up again, with growing pauses, and counted on; frames that come while one is worked on
@@ -70,7 +72,7 @@ def _check_host(shown: str, private: bool) -> None:
     look_up(host, port, shown, private)
 
 
-def read_camera(number: int) -> Iterator[Shot]:
+def read_camera(number: int) -> Iterator[SourceFrame]:
     """The newest frames of a camera of this machine, until it is unplugged.
 
     Raises:
@@ -147,7 +149,9 @@ class _Newest:
         self._thread.join(timeout=_PATIENCE)
 
 
-def _live(connect: Callable[[], cv2.VideoCapture], name: str, retries: int, *, checked: bool = False) -> Iterator[Shot]:
+def _live(
+    connect: Callable[[], cv2.VideoCapture], name: str, retries: int, *, checked: bool = False
+) -> Iterator[SourceFrame]:
     """Frames of a live source; connects again where it is lost, as often as it may in a row."""
     capture = connect()
     began, counted, failures = time.monotonic(), 0, 0
@@ -158,7 +162,7 @@ def _live(connect: Callable[[], cv2.VideoCapture], name: str, retries: int, *, c
                 pixels, got = found
                 failures = 0
                 at = time.monotonic() - began
-                yield Shot(name, to_rgb(pixels), None, counted + got - 1, at, live=True)
+                yield SourceFrame(name, to_rgb(pixels), None, counted + got - 1, at, live=True)
         finally:
             newest.close()
         counted += got

@@ -1,7 +1,7 @@
 """One iterator of pictures for every source: files, folders, patterns, archives, addresses, videos, cameras, arrays.
 
-Owns what a word means as a source and in which order its pictures come. What cannot be read comes as a shot with its
-error, and the rest goes on. Refuses to look into pictures, and to hold more than one of them at a time.
+Owns what a word means as a source and in which order its pictures come. What cannot be read comes as a source frame
+with its error, and the rest goes on. Refuses to look into pictures, and to hold more than one of them at a time.
 
     photo.jpg                        a picture
     clip.mp4                         a video, by its suffix
@@ -38,12 +38,12 @@ from mien.sources import archive, images, video
 from mien.sources import camera as live
 from mien.sources.addresses import is_address
 from mien.sources.images import Color, Picture
-from mien.sources.shot import Shot, Unread
+from mien.sources.source_frame import SourceFrame, Unread
 
 if TYPE_CHECKING:
     from mien.sources.http import Reply
 
-#: What :func:`shots` takes: one source, or any iterable of them, arrays and pictures among them.
+#: What :func:`source_frames` takes: one source, or any iterable of them, arrays and pictures among them.
 Source: TypeAlias = "Picture | Iterable[Picture]"
 
 _PATTERN = re.compile(r"[*?\[]")
@@ -56,11 +56,11 @@ class ReadOptions:
 
     Attributes:
         color: "rgb" or "bgr", the channel order of colour arrays.
-        every: of videos, take only each so many-th frame.
+        every: of videos, take only every N-th frame.
         start, end: seconds of the part of a video to read; None: to its end.
         private: web addresses may be http, and all may lie in a private network, as cameras do.
         limit: seconds after which a camera or stream is left; None: never.
-        skip: sources that are passed over, as shots name them: files, members of archives, addresses.
+        skip: sources that are passed over, as frames name them: files, members of archives, addresses.
     """
 
     color: Color | None = None
@@ -81,7 +81,7 @@ class ReadOptions:
 Reading = ReadOptions
 
 
-def shots(source: Source, reading: ReadOptions | None = None) -> Iterator[Shot]:
+def source_frames(source: Source, reading: ReadOptions | None = None) -> Iterator[SourceFrame]:
     """The pictures of a source, or of many, in order.
 
     Args:
@@ -90,7 +90,7 @@ def shots(source: Source, reading: ReadOptions | None = None) -> Iterator[Shot]:
         reading: how to read them.
 
     Yields:
-        A shot for each picture, or for what could not be read, with its error.
+        A source frame for each picture, or for what could not be read, with its error.
 
     Raises:
         PictureError: something in the iterable is no source at all, or an array without its
@@ -99,8 +99,8 @@ def shots(source: Source, reading: ReadOptions | None = None) -> Iterator[Shot]:
     yield from (one.read() if isinstance(one, Unread) else one for one in unread(source, reading))
 
 
-def unread(source: Source, reading: ReadOptions | None = None) -> Iterator[Shot | Unread]:
-    """As :func:`shots`, but single pictures come before they are read, so that several threads can do it."""
+def unread(source: Source, reading: ReadOptions | None = None) -> Iterator[SourceFrame | Unread]:
+    """As :func:`source_frames`, but single pictures come before they are read, so that several threads can do it."""
     reading = reading or ReadOptions()
     if isinstance(source, (str, os.PathLike)):
         yield from _guarded(os.fsdecode(source), reading)
@@ -110,7 +110,7 @@ def unread(source: Source, reading: ReadOptions | None = None) -> Iterator[Shot 
         source.ndim > 3 or (reading.color is None and source.shape[2:] in ((3,), (4,)))
     ):
         # The caller's fault and no damaged picture: every further one would fail alike.
-        yield Shot(None, images.read(source, color=reading.color))
+        yield SourceFrame(None, images.read(source, color=reading.color))
     elif isinstance(source, (bytes, Image.Image, np.ndarray)):
         yield Unread(None, source, reading.color)
     elif isinstance(source, Iterable) and not isinstance(source, io.IOBase):  # whose lines would be taken for names
@@ -120,15 +120,19 @@ def unread(source: Source, reading: ReadOptions | None = None) -> Iterator[Shot 
         raise PictureError(f"a source is a path, an address, a picture, or many of them, not {type(source).__name__}")
 
 
-def _item(number: int, one: Picture, reading: ReadOptions) -> Iterator[Shot | Unread]:
+def _item(number: int, one: Picture, reading: ReadOptions) -> Iterator[SourceFrame | Unread]:
     """One of many sources; where it has no name, its error says which it is, counted from 0."""
     try:
-        for shot in unread(one, reading):
-            if isinstance(shot, Unread):
-                yield replace(shot, item=number)
+        for source_frame in unread(one, reading):
+            if isinstance(source_frame, Unread):
+                yield replace(source_frame, item=number)
             else:
-                nameless = shot.source is None and isinstance(shot.error, PictureError)
-                yield replace(shot, error=PictureError(f"item {number}: {shot.error}")) if nameless else shot
+                nameless = source_frame.source is None and isinstance(source_frame.error, PictureError)
+                yield (
+                    replace(source_frame, error=PictureError(f"item {number}: {source_frame.error}"))
+                    if nameless
+                    else source_frame
+                )
     except PictureError as error:
         raise PictureError(f"item {number}: {error}") from error
 
@@ -144,17 +148,17 @@ def is_more_than_a_picture(word: str) -> bool:
     return "://" in word or is_live(word) or archive.is_archive(path) or path.suffix.lower() in video.SUFFIXES
 
 
-def _guarded(word: str, reading: ReadOptions) -> Iterator[Shot | Unread]:
+def _guarded(word: str, reading: ReadOptions) -> Iterator[SourceFrame | Unread]:
     name = video.without_password(word) if "://" in word else word
     if name in reading.skip:
         return
     try:
         yield from _of_word(word, reading)
     except MienError as error:
-        yield Shot(name, None, error)
+        yield SourceFrame(name, None, error)
 
 
-def _of_word(word: str, reading: ReadOptions) -> Iterator[Shot | Unread]:
+def _of_word(word: str, reading: ReadOptions) -> Iterator[SourceFrame | Unread]:
     camera = _CAMERA.fullmatch(word)
     if word == "-":
         yield Unread("-", sys.stdin.buffer.read(images.MAX_BYTES + 1))
@@ -172,7 +176,7 @@ def _of_word(word: str, reading: ReadOptions) -> Iterator[Shot | Unread]:
         yield from _of_path(Path(word), reading)
 
 
-def _of_path(path: Path, reading: ReadOptions) -> Iterator[Shot | Unread]:
+def _of_path(path: Path, reading: ReadOptions) -> Iterator[SourceFrame | Unread]:
     try:
         folder, there = path.is_dir(), path.exists()
     except (OSError, ValueError) as error:
@@ -194,7 +198,7 @@ def _of_path(path: Path, reading: ReadOptions) -> Iterator[Shot | Unread]:
         for name, data in archive.members(path):
             if name in reading.skip:
                 continue
-            yield Shot(name, None, data) if isinstance(data, MienError) else Unread(name, data)
+            yield SourceFrame(name, None, data) if isinstance(data, MienError) else Unread(name, data)
     elif path.suffix.lower() in video.SUFFIXES:
         yield from _ahead(video.read_file(path, every=reading.every, start=reading.start, end=reading.end))
     else:
@@ -219,7 +223,7 @@ def matching(pattern: Path) -> list[Path]:
         raise PictureError(f"{pattern}: no pattern for files: {error}") from error
 
 
-def _of_address(address: str, reading: ReadOptions) -> Iterator[Shot | Unread]:
+def _of_address(address: str, reading: ReadOptions) -> Iterator[SourceFrame | Unread]:
     from mien.sources import http  # what speaks HTTP is loaded where an address is read
 
     with http.open_address(address, private=reading.private) as reply:
@@ -236,33 +240,33 @@ def _of_address(address: str, reading: ReadOptions) -> Iterator[Shot | Unread]:
             yield Unread(name, http.read_picture(reply))
 
 
-def _motion_jpeg(reply: Reply, name: str) -> Iterator[Shot]:
+def _motion_jpeg(reply: Reply, name: str) -> Iterator[SourceFrame]:
     from mien.sources import motion_jpeg
 
     began = time.monotonic()
     for index, part in enumerate(motion_jpeg.parts(reply)):
         at = time.monotonic() - began
         try:
-            yield Shot(name, images.decode(part), None, index, at, live=True)
+            yield SourceFrame(name, images.decode(part), None, index, at, live=True)
         except PictureError as error:
-            yield Shot(name, None, PictureError(f"{name}: frame {index}: {error}"), index, at, live=True)
+            yield SourceFrame(name, None, PictureError(f"{name}: frame {index}: {error}"), index, at, live=True)
 
 
-def _limited(live: Iterator[Shot], reading: ReadOptions) -> Iterator[Shot]:
-    """Each so many-th shot of a live source, until its time is over."""
-    for count, shot in enumerate(live):
-        if reading.limit is not None and (shot.time or 0.0) > reading.limit:
+def _limited(live: Iterator[SourceFrame], reading: ReadOptions) -> Iterator[SourceFrame]:
+    """Every N-th frame of a live source, until its time is over."""
+    for count, source_frame in enumerate(live):
+        if reading.limit is not None and (source_frame.time or 0.0) > reading.limit:
             return
         if count % reading.every == 0:
-            yield shot
+            yield source_frame
 
 
-def _ahead(shots: Iterator[Shot], depth: int = 4) -> Iterator[Shot]:
-    """The same shots, read by a thread of their own while the last ones are worked on."""
-    waiting: queue.Queue[Shot | BaseException | None] = queue.Queue(depth)
+def _ahead(source_frames: Iterator[SourceFrame], depth: int = 4) -> Iterator[SourceFrame]:
+    """The same frames, read by a thread of their own while the last ones are worked on."""
+    waiting: queue.Queue[SourceFrame | BaseException | None] = queue.Queue(depth)
     over = threading.Event()
 
-    def put(one: Shot | BaseException | None) -> bool:
+    def put(one: SourceFrame | BaseException | None) -> bool:
         while not over.is_set():
             try:
                 waiting.put(one, timeout=0.1)
@@ -273,9 +277,9 @@ def _ahead(shots: Iterator[Shot], depth: int = 4) -> Iterator[Shot]:
 
     def work() -> None:
         try:
-            with closing(shots):  # type: ignore[type-var]
-                for shot in shots:
-                    if not put(shot):
+            with closing(source_frames):  # type: ignore[type-var]
+                for source_frame in source_frames:
+                    if not put(source_frame):
                         return
             put(None)
         except BaseException as error:  # raised again where it is seen

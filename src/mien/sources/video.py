@@ -23,7 +23,7 @@ from mien.errors import SourceError
 from mien.sources import formats
 from mien.sources.images import MAX_PIXELS
 from mien.sources.interlaced import ConversionCheck, NotConvertedError, deinterlaced, scribble
-from mien.sources.shot import Shot
+from mien.sources.source_frame import SourceFrame
 
 #: File names that count as videos.
 SUFFIXES = formats.VIDEOS
@@ -48,17 +48,17 @@ _OPENING = threading.Lock()  # what FFmpeg is told goes through the environment 
 
 def read_file(
     path: Path, *, every: int = 1, start: float = 0.0, end: float | None = None, name: str | None = None
-) -> Iterator[Shot]:
+) -> Iterator[SourceFrame]:
     """The frames of a video file in order.
 
     Args:
         path: the file.
-        every: take only each so many-th frame, counted from the first that is taken.
+        every: take only every N-th frame, counted from the first that is taken.
         start, end: seconds of the part to read; None: to the end.
-        name: the source that the shots name; None: the path.
+        name: the source that the frames name; None: the path.
 
     Yields:
-        Shots with index and time; of a file that breaks off, a last one that says so.
+        Source frames with index and time; of a file that breaks off, a last one that says so.
 
     Raises:
         SourceError: the file is no video that OpenCV reads, or its frames are too large.
@@ -75,17 +75,19 @@ def read_file(
                 if first is None:
                     continue
                 check = ConversionCheck(lambda at: _at(path, name, at))
-                for shot in _frames(capture, header, name, every, start, end, first, check, grabbed=back is not None):
-                    given = given if shot.time is None else shot.time
-                    yield shot
+                for source_frame in _frames(
+                    capture, header, name, every, start, end, first, check, grabbed=back is not None
+                ):
+                    given = given if source_frame.time is None else source_frame.time
+                    yield source_frame
                 return
     except NotConvertedError:
         pass
     # In a stream of both kinds, some frames were read already; the same ones are left out.
     with deinterlaced(_whole(path), _FILE_OPTIONS, name) as capture:
-        for shot in _frames(capture, header, name, every, start, end, 0, None, grabbed=False):
-            if shot.time is None or shot.time > given + _ROUNDING:
-                yield shot
+        for source_frame in _frames(capture, header, name, every, start, end, 0, None, grabbed=False):
+            if source_frame.time is None or source_frame.time > given + _ROUNDING:
+                yield source_frame
 
 
 def without_password(address: str) -> str:
@@ -175,7 +177,7 @@ def _frames(
     check: ConversionCheck | None,
     *,
     grabbed: bool,
-) -> Iterator[Shot]:
+) -> Iterator[SourceFrame]:
     step, expected = 1 / header.rate, header.count
     scribble(round(3 * capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT)))
     last, taken = -1.0, 0
@@ -196,7 +198,7 @@ def _frames(
     short = index < expected * (1 - _TOLERANCE) - 1 and last < expected * step * (1 - _TOLERANCE) - step
     if end is None and taken and short:
         error = SourceError(f"{name}: breaks off after {index} of {expected:.0f} frames: cut off or damaged")
-        yield Shot(name, None, error, index, max(last, 0.0))
+        yield SourceFrame(name, None, error, index, max(last, 0.0))
     if not index:
         raise SourceError(f"{name}: not one frame of this video can be read: it is damaged")
     if not taken:
@@ -205,14 +207,14 @@ def _frames(
 
 def _retrieved(
     capture: cv2.VideoCapture, name: str, index: int, at: float, check: ConversionCheck | None = None
-) -> Shot:
+) -> SourceFrame:
     done, pixels = capture.retrieve()
     if not done or pixels is None or not pixels.size:
         error = SourceError(f"{name}: frame {index} at {at:.2f} s is damaged")
-        return Shot(name, None, error, index, at)
+        return SourceFrame(name, None, error, index, at)
     if check is not None:
         check.demand(pixels, capture.get(cv2.CAP_PROP_POS_MSEC))
-    return Shot(name, to_rgb(pixels), None, index, at)
+    return SourceFrame(name, to_rgb(pixels), None, index, at)
 
 
 def to_rgb(pixels: NDArray[Any]) -> NDArray[np.uint8]:

@@ -72,7 +72,7 @@ class SceneCuts:
 
 
 def reduced(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A copy of 32x18 pixels: every so many-th pixel, then averages."""
+    """A copy of 32x18 pixels: every N-th pixel, then averages."""
     step = max(min(picture.shape[:2]) // _ROWS, 1)
     part = np.ascontiguousarray(picture[::step, ::step])
     return np.asarray(cv2.resize(part, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)

@@ -17,16 +17,16 @@ from mien.tracking.tracker import Tracker
 _REGION = 224
 # Seconds between frames after which a face may be anywhere, and the whole frame is searched each time.
 _CLOSE = 0.25
-# Finds that overlap more are the same face, seen in two regions.
+# Detections that overlap more are the same face, seen in two regions.
 _SAME = 0.4
 
 
 class Follower:
-    """Finds and numbers the faces of a moving picture; after a cut all are new.
+    """Detects and tracks the faces of a moving picture; after a cut all are new.
 
     Args:
         detector: what finds faces.
-        interval: the whole frame is searched each so many-th call, and at once when a face was lost; in between only
+        interval: the whole frame is searched every N-th call, and at once when a face was lost; in between only
             the surroundings of the faces that are known, or nothing while there is none. 1 searches whole frames only.
         memory: of the tracker, in seconds.
         longest: of the searches of whole frames, see :meth:`mien.detection.base.Detector.detect`: one look at a frame
@@ -44,7 +44,7 @@ class Follower:
         self._last = 0.0
 
     def update(self, picture: NDArray[np.uint8], at: float) -> list[tuple[Detection, int]]:
-        """The faces of the next frame with their numbers, from left to right.
+        """The faces of the next frame with their track ids, from left to right.
 
         Args:
             picture: RGB uint8 (H, W, 3).
@@ -96,7 +96,7 @@ class Follower:
 
 
 def _without_doubles(found: list[Detection]) -> list[Detection]:
-    """The surest of finds that overlap, from left to right."""
+    """The surest of the detections that overlap, from left to right."""
     kept: list[Detection] = []
     for one in sorted(found, key=lambda one: -(one.confidence or 0.0)):
         if all(one.box.overlap(other.box) < _SAME for other in kept):

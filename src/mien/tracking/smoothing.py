@@ -1,4 +1,4 @@
-"""Probabilities of one person over time, steadied.
+"""Probabilities of one track over time, smoothed.
 
 Owns the exponential moving average over seconds, so that it means the same at any frame rate. Refuses to hide what it
 averages: results carry both.
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 
 class Smoother:
-    """Averages of a clip's persons, each over about the last ``seconds``.
+    """Averages of a clip's tracks, each over about the last ``seconds``.
 
     After a time ``dt`` the new answer weighs ``1 - exp(-dt / seconds)``, the first one all. A face at another time's
     end of a longer gap than five times ``seconds`` starts anew.
@@ -28,7 +28,7 @@ class Smoother:
         """The average after a new answer.
 
         Args:
-            track: the person's number.
+            track: the track id.
             at: the answer's time in seconds.
             scores: expression to probability.
 

@@ -1,8 +1,8 @@
-"""Who is who from frame to frame: each find gets the number of the person it belongs to.
+"""Which face is which from frame to frame: each detection gets the id of the track it belongs to.
 
-A find belongs to the person whose motion leads there, whose face has that size, and who looks like it, so that a face
-that passes behind another, or is hidden for a moment, keeps its number. Refuses to find faces, and to recognise people:
-a number means "the same face as a moment ago" and is forgotten with the clip.
+A detection belongs to the track whose motion leads there, whose face has that size and looks like it, so that a face
+that passes behind another, or is hidden for a moment, keeps its track. Refuses to detect faces, and to recognise
+people: a track id means "the same face as a moment ago" and is forgotten with the clip.
 
 The method is that of SORT (Bewley et al. 2016: constant velocity and optimal assignment) with looks in the cost as in
 DeepSORT (Wojke et al. 2017), the looks being a thumbnail rather than a network's.
@@ -21,9 +21,9 @@ from mien.detection.base import Detection
 from mien.results import Box
 
 _THUMBNAIL = 12
-# In sizes of the face: how far from where it was expected a find may be, at once and after a second unseen.
+# In sizes of the face: how far from where it was expected a detection may be, at once and after a second unseen.
 _REACH, _REACH_GROWTH, _REACH_MOST = 0.7, 1.5, 2.5
-# Natural logarithm of how much larger or smaller a find may be.
+# Natural logarithm of how much larger or smaller a detection may be.
 _SCALE_REACH = math.log(1.8)
 _LOOKS_WEIGHT, _SCALE_WEIGHT = 1.0, 0.5
 # Looks (1 - cosine) further apart than the first belong to different people where a face was out of sight; those
@@ -41,7 +41,7 @@ _HIDES = 0.15
 
 @dataclass
 class _Track:
-    """One person: where the face was, how fast it moved (pixels a second), what it looked like."""
+    """One face over time: where it was, how fast it moved (pixels a second), what it looked like."""
 
     number: int
     centre: NDArray[np.float64]
@@ -84,7 +84,7 @@ class Tracker:
     def update(
         self, picture: NDArray[np.uint8], found: list[Detection], at: float, *, strict: bool = False
     ) -> list[int]:
-        """The number of each find, counted from 1 in order of appearance.
+        """The track id of each detection, counted from 1 in order of appearance.
 
         Args:
             picture: RGB uint8 (H, W, 3), the frame that they were found in.
@@ -124,7 +124,7 @@ class Tracker:
 def _cost(
     track: _Track, centre: NDArray[np.float64], size: float, looks: NDArray[np.float32], at: float, strict: bool
 ) -> float:
-    """Matching cost of a detection and a track; infinite where it cannot be the same person."""
+    """Matching cost of a detection and a track; infinite where they cannot be the same face."""
     unseen = at - track.seen
     apart = 1 - float(looks @ track.looks)
     reach = min(_REACH + _REACH_GROWTH * unseen, _REACH_MOST) * (_ALIKE_REACH if apart < _LOOKS_ALIKE else 1.0)

@@ -43,7 +43,7 @@ _SIZES = 6
 def augment(faces: Tensor, spec: Augmentation, generator: torch.Generator) -> Tensor:
     """Augment a batch.
 
-    All channels of a face share its parameters; what ``erase`` puts into them is one grey. ``hue`` and
+    All channels of a face share its parameters; what ``random_erasing`` puts into them is one grey. ``hue`` and
     ``saturation`` keep each pixel's luma, up to clamping to 0-1, and leave grey pixels as they are.
 
     Args:
@@ -54,7 +54,7 @@ def augment(faces: Tensor, spec: Augmentation, generator: torch.Generator) -> Te
     Returns:
         Float (N, C, H, W), or (N, C, crop, crop).
     """
-    moves = spec.rotation or spec.shift or spec.zoom or spec.flip or spec.crop
+    moves = spec.rotation or spec.shift or spec.scale or spec.flip or spec.crop
     out = _resample(faces, spec, generator) if moves else faces
     out = _blur(out, spec.blur, generator) if spec.blur else out
     out = _reduce(out, spec.low_resolution, generator) if spec.low_resolution < 1 else out
@@ -67,7 +67,7 @@ def augment(faces: Tensor, spec: Augmentation, generator: torch.Generator) -> Te
         out = _recolor(out, spec, generator)
     out = _add_noise(out, spec.noise, generator) if spec.noise else out
     out = _compress(out, spec.jpeg, generator) if spec.jpeg else out
-    return _erase(out, spec.erase, generator) if spec.erase else out
+    return _erase(out, spec.random_erasing, generator) if spec.random_erasing else out
 
 
 def mixup(
@@ -121,7 +121,7 @@ def _resample(faces: Tensor, spec: Augmentation, generator: torch.Generator) -> 
         return _uniform(faces, generator).view(n)
 
     angle = math.radians(spec.rotation) * draw()
-    scale = 1 / (1 + spec.zoom * draw())
+    scale = 1 / (1 + spec.scale * draw())
     # A pixel of the output must stay a pixel of the input: the window covers side / size of the face.
     window = side / size
     room = 1 - window

@@ -46,7 +46,7 @@ class Teachers:
         self._weights = {head.label_set: head.weight for head in recipe.heads}
         self._networks: list[tuple[torch.nn.Module, float, tuple[str, ...]]] = []
         for name in spec.teachers:
-            network, own, theirs = _taught(name)
+            network, own, theirs = _teacher(name)
             if own.data.color != recipe.data.color:
                 raise TrainingError(
                     f"distillation: the teacher {name} sees {own.data.color} faces, the student {recipe.data.color}"
@@ -73,18 +73,18 @@ class Teachers:
                 answers.setdefault(name, []).append(torch.softmax(logits[name].float() / self.spec.temperature, dim=1))
         return {name: torch.stack(found).mean(dim=0) for name, found in answers.items()}
 
-    def blend(self, loss: Tensor, logits: Mapping[str, Tensor], taught: Mapping[str, Tensor], n: int) -> Tensor:
+    def blend(self, loss: Tensor, logits: Mapping[str, Tensor], answers: Mapping[str, Tensor], n: int) -> Tensor:
         """The heads' loss and the divergence from the teachers in one scalar.
 
         Args:
             loss: of the heads to their own targets.
             logits: label set to float (N, K), of the student.
-            taught: from the call, of the same faces.
+            answers: from the call, of the same faces.
             n: faces of the whole step, over all processes.
         """
         temperature, weight = self.spec.temperature, self.spec.weight
         total = (1 - weight) * loss
-        for name, wanted in taught.items():
+        for name, wanted in answers.items():
             said = torch.log_softmax(logits[name].float() / temperature, dim=1)
             divergence = (wanted * (wanted.clamp(min=1e-12).log() - said)).sum() / n
             total = total + weight * self._weights[name] * temperature**2 * divergence
@@ -99,7 +99,7 @@ def _scaled(pixels: Tensor, scale: float) -> Tensor:
     return functional.interpolate(pixels, (height, width), mode="bilinear", antialias=scale < 1)
 
 
-def _taught(name: str) -> tuple[Classifier, Recipe, dict[str, tuple[str, ...]]]:
+def _teacher(name: str) -> tuple[Classifier, Recipe, dict[str, tuple[str, ...]]]:
     """A teacher's network in evaluation mode, its recipe and the labels of its heads."""
     run = RunFolder(name)
     if Path(name).is_file() or (name in models.installed() and not run.run.exists()):

@@ -65,7 +65,7 @@ def train(
         recipe: the experiment.
         table: with rows in train and validation and a label set for each head.
         out: the run folder, made if absent.
-        resume: go on with the run that the folder holds.
+        resume: continue the run that the folder holds.
         report: called after every step, in the first process.
         say: called with what a user should read: what the network starts from.
         fabric: from :func:`mien.train.devices.fabric`, launched; None takes one device.

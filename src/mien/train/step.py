@@ -55,11 +55,11 @@ class Step:
             This process's share of the loss, a scalar without gradient.
         """
         pixels = pixels.contiguous(memory_format=self.layout)
-        taught = self.teachers(pixels) if self.teachers else {}
-        loss = self._gradients(pixels, targets, labelled, taught, n)
-        if self.stage.sharpness:
-            with _ascended(self.wrapped, self.stage.sharpness):
-                self._gradients(pixels, targets, labelled, taught, n)
+        answers = self.teachers(pixels) if self.teachers else {}
+        loss = self._gradients(pixels, targets, labelled, answers, n)
+        if self.stage.sam_rho:
+            with _ascended(self.wrapped, self.stage.sam_rho):
+                self._gradients(pixels, targets, labelled, answers, n)
         if self.stage.clip_norm:
             self.fabric.clip_gradients(self.wrapped, self.optimizer, max_norm=self.stage.clip_norm)
         self.optimizer.step()
@@ -70,14 +70,14 @@ class Step:
         pixels: Tensor,
         targets: Mapping[str, Tensor],
         labelled: Mapping[str, Tensor],
-        taught: Mapping[str, Tensor],
+        answers: Mapping[str, Tensor],
         n: int,
     ) -> Tensor:
         self.optimizer.zero_grad()
         logits = self.wrapped(pixels)
         loss = self.loss(logits, targets, labelled)
         if self.teachers:
-            loss = self.teachers.blend(loss, logits, taught, n)
+            loss = self.teachers.blend(loss, logits, answers, n)
         # Processes average their gradients; theirs is a share of one batch.
         self.fabric.backward(loss * self.fabric.world_size)
         return loss

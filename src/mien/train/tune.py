@@ -1,7 +1,7 @@
 """Trying values of a recipe: one run per combination, judged on validation alone.
 
 The search is a grid, deliberately: few values, each run whole and kept in a run folder of its own, so that the table
-can be read, checked and gone on with. For searches over many values, Optuna or Ray Tune drive ``mien train`` as well.
+can be read, checked and resumed. For searches over many values, Optuna or Ray Tune drive ``mien train`` as well.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def tune(
 def trained(
     spec: Recipe, table: Table, folder: RunFolder, begin: Callable[[], Callable[[run.Progress], None]]
 ) -> RunFolder:
-    """A finished run of a recipe: the one that the folder holds, whole or to be gone on with, or a new one.
+    """A finished run of a recipe: the one that the folder holds, whole or to be resumed, or a new one.
 
     Args:
         spec: with label sets named.

@@ -121,11 +121,11 @@ class _Writer:
     def _calibrated(self, name: str, output: Output, logits: int) -> tuple[int, int]:
         """Calibrated logits, and probabilities."""
         shape = (1, len(output.labels))
-        logarithms, surprise = self._float(shape), self._float(shape)
+        logarithms, nll = self._float(shape), self._float(shape)
         self._do("LOG_SOFTMAX", [logits], [logarithms], "LogSoftmaxOptions")
-        self._do("ABS", [logarithms], [surprise])
+        self._do("ABS", [logarithms], [nll])
         raised = self._float(shape)
-        self._do("POW", [surprise, self._constant(np.array(output.power, np.float32))], [raised], "PowOptions")
+        self._do("POW", [nll, self._constant(np.array(output.power, np.float32))], [raised], "PowOptions")
         scaled = self._binary("DIV", raised, self._constant(np.array(output.temperature, np.float32)), shape)
         bias = np.array(output.bias or np.zeros(len(output.labels)), np.float32)[None]
         calibrated = self._binary("SUB", self._constant(bias), scaled, shape)

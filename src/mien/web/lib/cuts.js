@@ -41,7 +41,7 @@ export class SceneCuts {
   }
 }
 
-/** A copy of 32 x 18 pixels: every so many-th pixel, then averages. */
+/** A copy of 32 x 18 pixels: every N-th pixel, then averages. */
 function reduced({ width, height, data }) {
   const step = Math.max(Math.floor(Math.min(width, height) / ROWS), 1);
   const columns = Math.ceil(width / step), rows = Math.ceil(height / step);

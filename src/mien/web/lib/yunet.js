@@ -67,7 +67,7 @@ export function decode(outputs, columns, sure = SURE) {
   return suppressed(found);
 }
 
-/** From left to right, in the pixels of the picture; finds without area or whose centre lies outside are left out. */
+/** From left to right, in the pixels of the picture; detections without area or whose centre lies outside are left out. */
 export function placed(found, { scaleX, scaleY }, picture) {
   return found
     .map(({ box, confidence, landmarks }) => ({

@@ -12,7 +12,7 @@ from mien.sources.images import Color, Picture, read_noted
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class SourceFrame:
     """One picture, or the reason why there is none.
 
     Attributes:
@@ -39,7 +39,7 @@ class Unread:
     """One picture that is still to be read, by whichever thread has the time.
 
     Attributes:
-        source: as of a :class:`Shot`.
+        source: as of a :class:`SourceFrame`.
         picture: a path, an encoded picture, a PIL image or an array.
         color: the order of an array's channels.
         item: its number, from 0, among many sources; the error of a picture without a name tells it.
@@ -50,14 +50,14 @@ class Unread:
     color: Color | None = None
     item: int | None = None
 
-    def read(self) -> Shot:
+    def read(self) -> SourceFrame:
         """The picture, or why it cannot be read."""
         try:
             color = self.color if isinstance(self.picture, np.ndarray) else None
             pixels, note = read_noted(self.picture, color=color)
-            return Shot(self.source, pixels, note=note)
+            return SourceFrame(self.source, pixels, note=note)
         except PictureError as error:
             if self.source is None and self.item is not None:
-                return Shot(None, None, PictureError(f"item {self.item}: {error}"))
+                return SourceFrame(None, None, PictureError(f"item {self.item}: {error}"))
             told = self.source is None or str(error).startswith(self.source)
-            return Shot(self.source, None, error if told else PictureError(f"{self.source}: {error}"))
+            return SourceFrame(self.source, None, error if told else PictureError(f"{self.source}: {error}"))

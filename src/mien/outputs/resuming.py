@@ -1,7 +1,7 @@
-"""Where an interrupted table goes on, and what made it.
+"""Where an interrupted table resumes, and what made it.
 
 Beside a ``.csv`` or ``.jsonl`` lies ``.NAME.made.json``: model, detector and options. A table that something else made
-is not gone on with. Owns that record, and which lines of a table stay: those of sources that were read to their end
+is not resumed. Owns that record, and which lines of a table stay: those of sources that were read to their end
 without an error.
 """
 
@@ -41,7 +41,7 @@ def note(path: Path, made: Made) -> None:
 
 
 def check(path: Path, made: Made) -> None:
-    """Refuse to go on with a table that something else made.
+    """Refuse to resume a table that something else made.
 
     Raises:
         MienError: it was, or nothing says what made it.
@@ -52,7 +52,7 @@ def check(path: Path, made: Made) -> None:
         found = None
     if not isinstance(found, dict):
         raise MienError(
-            f"{path}: nothing says which model and options made it, so it is not gone on with; leave out --resume to"
+            f"{path}: nothing says which model and options made it, so it is not resumed; leave out --resume to"
             " begin anew, or name another file"
         )
     mine = json.loads(json.dumps(made))
@@ -72,7 +72,7 @@ def keep(
     """Copy the lines of an interrupted table that stay, and return the sources that are done.
 
     Lines of sources with an error are left out, to be tried again, and those of the last source: it may be a video
-    whose persons cannot be followed on from the middle.
+    whose tracks cannot be continued from the middle.
 
     Args:
         source: the table, or what is there of it.
@@ -170,4 +170,4 @@ def _rows_of(line: bytes, suffix: str, path: Path, labels: Sequence[str]) -> Row
         ]
         return [bare | {"face": number} | face for number, face in enumerate(faces, start=1)] or [bare]
     except (ValueError, KeyError, TypeError, StopIteration, RecursionError, csv.Error) as error:
-        raise MienError(f"{path}: cannot be gone on with: {error}") from error
+        raise MienError(f"{path}: cannot be resumed: {error}") from error
