@@ -68,7 +68,8 @@ def spare_slow_kernels(network: nn.Module, fabric: Fabric) -> None:
     for module in network.modules():
         is_depthwise = isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
         if is_depthwise and max(module.stride) > 1 and not isinstance(module, _In32Bit):
-            module.__class__ = type(f"{type(module).__name__}In32Bit", (_In32Bit, type(module)), {})
+            own = type(module)
+            module.__class__ = type(f"{own.__name__}In32Bit", (_In32Bit, own), {})  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class _In32Bit(nn.Module):
