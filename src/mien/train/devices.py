@@ -66,8 +66,9 @@ def spare_slow_kernels(network: nn.Module, fabric: Fabric) -> None:
     if fabric.device.type != "cpu":
         return
     for module in network.modules():
-        is_depthwise = isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
-        if is_depthwise and max(module.stride) > 1 and not isinstance(module, _In32Bit):
+        if not isinstance(module, nn.Conv2d) or isinstance(module, _In32Bit):
+            continue
+        if module.groups == module.in_channels > 1 and max(module.stride) > 1:
             own = type(module)
             module.__class__ = type(f"{own.__name__}In32Bit", (_In32Bit, own), {})  # pyright: ignore[reportAttributeAccessIssue]
 
