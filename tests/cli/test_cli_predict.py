@@ -197,6 +197,15 @@ def test_a_jpeg_without_its_last_bytes_is_noted(run, tmp_path):
     assert f"note: {file}: cut off: its last bytes are missing" in err
 
 
+def test_the_detector_that_steps_in_is_noted_once(run, photos):
+    code, _, err = run(photos / "blank.png", photos / "blank.png")
+    assert code == 0
+    assert err.count("Viola-Jones detector") == 1
+    (line,) = err.splitlines()
+    assert line.startswith("mien: note: faces are looked for with the built-in Viola-Jones detector")
+    assert "mien models fetch yunet" in line
+
+
 def test_search_says_how_thoroughly_faces_are_looked_for(run, monkeypatch, photos):
     class Sizes:
         name, notice = "yunet", None

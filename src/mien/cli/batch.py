@@ -53,8 +53,8 @@ def batch(
             print(f"{output}: {news.shards:,} shards, {news.read:,} read now")
             if news.read:
                 print(
-                    f"{news.pictures:,} pictures, {news.faces:,} faces, {news.failed:,} failed in {news.seconds:.1f} s by"
-                    f" {news.workers} workers: {news.pictures_per_second_and_core:.1f} pictures a second and core"
+                    f"{news.pictures:,} pictures, {news.faces:,} faces, {news.failed:,} failed in {news.seconds:.1f} s"
+                    f" by {news.workers} workers: {news.pictures_per_second_and_core:.1f} pictures a second and core"
                 )
             say_left_out(sources)
             if news.failures:

@@ -151,8 +151,6 @@ def predict(
         provider=provider,
         prior=prior,
     )
-    if recognizer.notice:
-        _say(f"note: {recognizer.notice}")
     labels = list(next(iter(recognizer.model.card.outputs.values())).labels)
     total = Summary()
     form = forms[0] if forms else (None if output else "table")

@@ -50,8 +50,6 @@ def watch(
     from mien.sources.sources import is_live
 
     recognizer = Recognizer(model, detector, error_rate=error_rate, search=search, prior=prior)
-    if recognizer.notice:
-        typer.echo(f"mien: note: {recognizer.notice}", err=True)
     keep_inputs([*local_files([source]), model], output)
     labels = list(next(iter(recognizer.model.card.outputs.values())).labels)
     lost: SourceError | None = None
