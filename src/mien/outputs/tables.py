@@ -99,7 +99,7 @@ class Parquet:
         self._pyarrow = pyarrow
         self._file = AtomicFile(path, alone=True)
         text, whole, real = pyarrow.string(), pyarrow.int64(), pyarrow.float64()
-        kinds = {"source": text, "expression": text, "smoothed": text, "error": text}
+        kinds = {"source": text, "expression": text, "smoothed": text, "error": text, "note": text}
         kinds |= dict.fromkeys(("frame", "face", "track", "x", "y", "width", "height"), whole)
         names = [*COLUMNS, *labels]
         self._schema = pyarrow.schema([(name, kinds.get(name, real)) for name in names])

@@ -11,6 +11,7 @@ import io
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from time import perf_counter
 from typing import Annotated, Literal, TypeVar
 
@@ -157,9 +158,9 @@ class Engine:
             PictureError: it cannot be read.
         """
         with self.metrics.stage("decode"):
-            pixels = bodies.decode(data, self.settings)
+            pixels, note = bodies.decode(data, self.settings)
         with self.metrics.stage("recognize"):
-            frame = recognizer.predict(pixels, color="rgb")
+            frame = replace(recognizer.predict(pixels, color="rgb"), note=note)
         self.metrics.faces.inc(len(frame.faces))
         return pixels, frame
 
