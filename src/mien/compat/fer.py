@@ -81,12 +81,13 @@ class FER:
         if self.recognizer.notice:
             warnings.warn(self.recognizer.notice, MienWarning, stacklevel=2)
 
-    def find_faces(self, img: Any, bgr: bool = True) -> list[list[int]]:
+    def find_faces(self, img: Any, bgr: bool = True, gray_img: Any = None) -> list[list[int]]:
         """The boxes of all faces as ``[x, y, width, height]`` in whole pixels, the largest first.
 
         Args:
             img: a picture.
             bgr: ignored; a grey array is known by its shape.
+            gray_img: ignored; in fer, the same picture in grey, which saves a conversion.
 
         Raises:
             PictureError: the picture cannot be read.
