@@ -94,6 +94,16 @@ def kill_workers():
     return found
 
 
+def test_the_detector_that_steps_in_is_noted_once(pictures, tmp_path, monkeypatch, capfd):
+    words = ("batch", str(pictures), "--shard", "6", "--workers", "1", "-o", str(tmp_path / "job"))
+    monkeypatch.setattr("sys.argv", ["mien", *words])
+    with pytest.raises(SystemExit):
+        cli.main()
+    notes = [line for line in capfd.readouterr().err.splitlines() if "Viola-Jones" in line]
+    assert len(notes) == 1
+    assert notes[0].startswith("mien: note: faces are looked for with the built-in Viola-Jones detector")
+
+
 def test_another_job_is_refused_the_folder(pictures, tmp_path):
     sources = batch.list_sources([str(pictures)])
     folder = tmp_path / "job"

@@ -12,6 +12,7 @@ from PIL import Image
 
 import mien
 from mien import models
+from mien.detection.detectors import build
 from mien.errors import DetectorError, ModelError, PictureError
 from mien.recognizer import Recognizer
 from mien.sources.images import read
@@ -89,12 +90,19 @@ def test_no_face_is_an_empty_result(recognizer):
 
 
 def test_without_a_network_viola_jones_steps_in_and_says_so():
-    recognizer = Recognizer(StubModel())
+    with pytest.warns(mien.MienWarning, match="not with YuNet: .*MIEN_OFFLINE.*mien models fetch yunet") as caught:
+        recognizer = Recognizer(StubModel())
+    assert [str(one.message) for one in caught] == [recognizer.notice]
+    assert caught[0].filename == __file__
     assert recognizer.detector.name == "haar"
-    assert "Viola-Jones" in recognizer.notice
     frame = recognizer.predict(PORTRAIT)
     assert frame.detector == "haar"
     assert len(frame.faces) >= 1
+
+
+def test_a_detector_that_is_asked_for_or_handed_in_is_no_warning():
+    assert Recognizer(StubModel(), "haar").notice is None
+    assert "Viola-Jones" in Recognizer(StubModel(), build("auto")).notice
 
 
 def test_the_whole_picture_can_be_the_face():

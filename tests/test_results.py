@@ -88,6 +88,14 @@ def test_a_picture_without_faces_has_a_row_that_says_so(frame):
     assert failed["error"] == "damaged"
 
 
+def test_a_note_is_in_the_dict_and_in_every_row(frame):
+    noted = dataclasses.replace(frame, note="cut off")
+    assert noted.to_dict()["note"] == "cut off"
+    assert [row["note"] for row in noted.to_rows()] == ["cut off"] * 2
+    assert [row["note"] for row in dataclasses.replace(noted, faces=()).to_rows()] == ["cut off"]
+    assert frame.to_dict()["note"] is None
+
+
 def test_below_the_threshold_the_answer_is_unsure():
     scores = {"happy": 0.6, "sad": 0.4}
     assert Face(Box(0, 0, 1, 1), None, {"p": scores}, threshold=0.6).expression == "happy"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ExportError,
         LabelError,
         MienError,
+        MienWarning,
         MissingExtraError,
         ModelError,
         PictureError,
@@ -47,6 +48,7 @@ __all__ = [
     "Frame",
     "LabelError",
     "MienError",
+    "MienWarning",
     "MissingExtraError",
     "Model",
     "ModelError",
@@ -65,7 +67,7 @@ __all__ = [
 ]
 
 _HOME = {
-    **dict.fromkeys([name for name in __all__ if name.endswith("Error")], "mien.errors"),
+    **dict.fromkeys([name for name in __all__ if name.endswith(("Error", "Warning"))], "mien.errors"),
     **dict.fromkeys(["Box", "Face", "Frame", "Quality"], "mien.results"),
     **dict.fromkeys(["Recognizer", "TrackingOptions", "predict"], "mien.recognizer"),
     **dict.fromkeys(["Card", "Model"], "mien.models"),

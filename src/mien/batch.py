@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +26,8 @@ from typing import Any
 from mien import files
 from mien.batch_guard import guarded
 from mien.batch_ray import start
-from mien.errors import MienError, PictureError, require
+from mien.detection.detectors import build
+from mien.errors import MienError, MienWarning, PictureError, require
 from mien.models import read_card
 from mien.outputs.tables import Parquet
 from mien.recognizer import Recognizer, TrackingOptions
@@ -119,6 +121,9 @@ def run(
     Yields:
         (shards done, shards of the job) after each shard, at last a :class:`Done`.
 
+    Warns:
+        MienWarning: a worker looks for faces with another detector than the best, and why.
+
     Raises:
         MissingExtraError: Ray is not installed.
         MienError: the folder belongs to another job, is being written by another process or cannot be written, or Ray
@@ -139,7 +144,7 @@ def _run(
     _claim(folder, job, sources)
     left = [number for number in range(len(shards)) if not _part(folder, number).exists()]
     pictures = faces = failed = 0
-    seconds, count = 0.0, 0
+    seconds, count, noted = 0.0, 0, False
     if left:
         start(ray, address, workers)
         began = time.monotonic()
@@ -161,6 +166,9 @@ def _run(
                     faces + row["faces"],
                     failed + row["failed"],
                 )
+                if row["notice"] and not noted:
+                    noted = True
+                    warnings.warn(row["notice"], MienWarning, stacklevel=2)
                 done += 1
                 yield done, len(shards)
             seconds = time.monotonic() - began
@@ -190,7 +198,7 @@ class ReadShard:
         try:
             return self._read(row) | {"error": ""}
         except (MienError, OSError) as error:
-            return {"number": row["number"], "pictures": 0, "faces": 0, "failed": 0, "error": str(error)}
+            return {"number": row["number"], "pictures": 0, "faces": 0, "failed": 0, "notice": "", "error": str(error)}
 
     def _read(self, row: dict[str, Any]) -> dict[str, Any]:
         job = Job(**json.loads(row["job"]))
@@ -207,7 +215,8 @@ class ReadShard:
             part.discard()
             raise
         part.close()
-        return {"number": row["number"], "pictures": pictures, "faces": faces, "failed": failed}
+        counts = {"pictures": pictures, "faces": faces, "failed": failed}
+        return {"number": row["number"], **counts, "notice": recognizer.notice or ""}
 
 
 def _alone(job: Job) -> Recognizer:
@@ -217,7 +226,7 @@ def _alone(job: Job) -> Recognizer:
     cv2.setNumThreads(1)
     return Recognizer(
         job.model,
-        job.detector,
+        build(job.detector, threads=1),
         threads=1,
         align=job.align,
         min_size=job.min_size,

@@ -16,6 +16,8 @@
     ├── ExportError         an exported file failed one of its gates
     └── MissingExtraError   an optional library is not installed; names the install command
 
+    MienWarning             what was asked for is done less well than it could be, and why; a UserWarning
+
 Every message says what happened, where, and what mends it. Refuses to hold any logic but that.
 """
 
@@ -35,6 +37,10 @@ def shown(value: object, most: int = 80) -> str:
     text = ascii(text if len(text) <= 4 * most else text[: 2 * most] + text[-2 * most :])[1:-1]
     half = (most - 3) // 2
     return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
+
+
+class MienWarning(UserWarning):
+    """What was asked for is done less well than it could be; says why, and what mends it."""
 
 
 class MienError(Exception):

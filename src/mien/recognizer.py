@@ -8,6 +8,7 @@ holds what comes out.
 from __future__ import annotations
 
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,7 +25,7 @@ from mien.detection.base import LONGEST, Detection, Detector
 from mien.detection.detectors import build
 from mien.detection.framing import Framing, crop
 from mien.detection.yunet import YuNet
-from mien.errors import DetectorError, ModelError, PictureError, shown
+from mien.errors import DetectorError, MienWarning, ModelError, PictureError, shown
 from mien.models import Card, Model, load
 from mien.models.prior import Prior, resolve, reweight
 from mien.results import Face, Frame
@@ -110,6 +111,9 @@ class Recognizer:
         detector: the detector in use; ``detector.name`` says which one.
         notice: what you should know about it, as that the better detector could not be had; None: nothing.
 
+    Warns:
+        MienWarning: the notice, where the detector was named and not handed in.
+
     Raises:
         ModelError: there is no such model, it is damaged, was not framed for this detector, does not know how sure
             it must be for this error rate, or does not say which prior its probabilities have; there is no such prior.
@@ -144,6 +148,8 @@ class Recognizer:
         self._threads = threads
         self.detector = build(detector, threads=threads) if isinstance(detector, str) else detector
         self.notice = self.detector.notice
+        if self.notice and isinstance(detector, str):
+            warnings.warn(self.notice, MienWarning, stacklevel=2)
         card = self.model.card
         framing = Framing.of(card.framing, self.detector.name)
         if framing is None:

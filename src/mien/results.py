@@ -43,6 +43,7 @@ COLUMNS = (
     "smoothed",
     "smoothed_probability",
     "error",
+    "note",
 )
 
 
@@ -341,13 +342,15 @@ class Frame:
             "prior": None if self.prior is None else _rounded(self.prior),
             "faces": [face.to_dict() for face in self.faces],
             "error": self.error,
+            "note": self.note,
         }
 
     def to_rows(self) -> list[dict[str, object]]:
         """Flat dicts, ready for a table: one per face, or a single one where there is none.
 
         Keys are those of :data:`COLUMNS`, then each expression with its probability. In the row of a picture without
-        faces all that belongs to a face is None, and ``error`` says whether it could be read.
+        faces all that belongs to a face is None; ``error`` says why it could not be read, ``note`` what is to be known
+        of it where it could.
         """
         bare: dict[str, object] = {
             **dict.fromkeys(COLUMNS),
@@ -355,6 +358,7 @@ class Frame:
             "frame": self.index,
             "time": None if self.time is None else round(self.time, 4),
             "error": self.error,
+            "note": self.note,
         }
         return [bare | {"face": number} | face.to_row() for number, face in enumerate(self.faces, start=1)] or [bare]
 

@@ -37,6 +37,22 @@ def test_control_c_is_told_by_the_exit_code(arguments, broken, monkeypatch, caps
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
+def test_a_stopped_batch_says_what_is_kept(error, code, tmp_path, monkeypatch, capsys):
+    def stopped(*_, **__):
+        yield 1, 2
+        raise error
+
+    monkeypatch.setattr(batch, "run", stopped)
+    monkeypatch.setattr(batch, "list_sources", list)
+    monkeypatch.setattr("sys.argv", ["mien", "batch", "photos", "-o", str(tmp_path / "job")])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == code
+    said = f"mien: stopped: finished shards are kept in {tmp_path / 'job'}, the same command continues\n"
+    assert capsys.readouterr().err == said
+
+
 def test_sigterm_closes_what_is_open_and_is_told_by_the_exit_code(tmp_path, monkeypatch):
     def ended(*_, **__):
         with files.scratch(tmp_path / "x"):

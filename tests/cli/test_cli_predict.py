@@ -192,9 +192,24 @@ def test_a_jpeg_without_its_last_bytes_is_noted(run, tmp_path):
     file = tmp_path / "short.jpg"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)).save(file)
     file.write_bytes(file.read_bytes()[:-30])
-    code, _, err = run(file, "--detector", "none")
+    code, out, err = run(
+        file, "--detector", "none", "--json", "-o", tmp_path / "out.csv", "--html", tmp_path / "a.html"
+    )
     assert code == 0
     assert f"note: {file}: cut off: its last bytes are missing" in err
+    note = json.loads(out)[0]["note"]
+    assert note.startswith("cut off: its last bytes are missing")
+    assert [row["note"] for row in csv.DictReader((tmp_path / "out.csv").read_text().splitlines())] == [note]
+    assert note in (tmp_path / "a.html").read_text(encoding="utf-8")
+
+
+def test_the_detector_that_steps_in_is_noted_once(run, photos):
+    code, _, err = run(photos / "blank.png", photos / "blank.png")
+    assert code == 0
+    assert err.count("Viola-Jones detector") == 1
+    (line,) = err.splitlines()
+    assert line.startswith("mien: note: faces are looked for with the built-in Viola-Jones detector")
+    assert "mien models fetch yunet" in line
 
 
 def test_search_says_how_thoroughly_faces_are_looked_for(run, monkeypatch, photos):

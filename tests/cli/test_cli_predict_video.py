@@ -358,6 +358,16 @@ def test_control_c_keeps_what_was_read(run, camera, tmp_path, without_ffmpeg):
     assert not any(thread.name.startswith("mien") for thread in threading.enumerate())
 
 
+def test_sigterm_says_where_the_rows_are(run, camera, tmp_path):
+    camera(7, SystemExit(143))
+    code, _, err = run("camera:0", "-o", tmp_path / "out.csv")
+    partial = tmp_path / "out.csv.partial"
+    assert code == 143
+    assert f"mien: stopped: what was read so far is kept in {partial}; --resume continues it\n" in err
+    assert not (tmp_path / "out.csv").exists()
+    assert len(rows_of(partial.read_text())) == 7
+
+
 def test_control_c_keeps_parquet_and_the_table_of_persons(run, camera, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'mien[tables]'")
     camera(7, KeyboardInterrupt())

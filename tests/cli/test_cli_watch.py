@@ -1,4 +1,7 @@
 import csv
+import os
+import signal
+import time
 
 import numpy as np
 import pytest
@@ -90,3 +93,68 @@ def test_control_c_breaks_off_a_video_and_leaves_a_camera(source, code, monkeypa
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert (ended.value.code or 0) == code
+
+
+@pytest.fixture
+def left(clip, tmp_path, monkeypatch, capsys):
+    """What a watch of three frames ends with: the exit code, what it said, and the table's name."""
+
+    def run(ending, source=clip, name="seen.csv"):
+        def show(title, opened):
+            sights = opened()
+            for _ in range(3):
+                next(sights)
+            ending()
+
+        monkeypatch.setattr(viewer, "show", show)
+        monkeypatch.setattr("sys.argv", ["mien", "watch", str(source), "-o", str(tmp_path / name)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code or 0, capsys.readouterr().err, tmp_path / name
+
+    return run
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def terminate():
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(5)
+
+
+def test_control_c_says_what_the_table_holds(left):
+    code, said, table = left(interrupt)
+    assert (code, said) == (130, f"mien: interrupted: what was read so far is written to {table}\n")
+    assert len(table.read_text().splitlines()) == 4
+
+
+def test_sigterm_keeps_the_rows_under_their_temporary_name(left):
+    code, said, table = left(terminate)
+    assert (code, said) == (143, f"mien: stopped: what was read so far is kept in {table}.partial\n")
+    assert not table.exists()
+    assert len((table.parent / f"{table.name}.partial").read_text().splitlines()) == 4
+
+
+def test_sigterm_keeps_the_older_table_of_a_form_that_is_written_whole(left, tmp_path):
+    (tmp_path / "seen.json").write_text("[]")
+    code, said, table = left(terminate, name="seen.json")
+    assert (code, said) == (143, f"mien: stopped: {table} is not written\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["seen.json"]
+    assert table.read_text() == "[]"
+
+
+def test_a_window_closed_before_the_end_is_said(left):
+    code, said, table = left(lambda: None)
+    assert code == 0
+    assert said == f"mien: note: the window was closed before the end: {table} holds what was read so far\n"
+
+
+def test_what_cannot_be_opened_leaves_the_older_table(left, tmp_path):
+    (tmp_path / "seen.csv").write_text("older\n")
+    code, said, table = left(interrupt, source=tmp_path / "absent.mp4")
+    assert code == 2
+    assert "absent.mp4" in said
+    assert [path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")] == ["seen.csv"]
+    assert table.read_text() == "older\n"

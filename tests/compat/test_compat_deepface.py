@@ -221,7 +221,8 @@ def test_models_are_loaded_once(portrait, monkeypatch):
     model = StubModel()
     for _ in range(3):
         DeepFace.analyze(portrait, model=model)
-    assert made == [(model,)]
+    ((loaded, _),) = made
+    assert loaded is model
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ def test_the_arguments_are_those_of_fer_with_its_defaults():
     assert {name: ours[name].default for name in list(ours)[: len(theirs)]} == theirs
     detect = inspect.signature(FER.detect_emotions).parameters
     assert list(detect) == ["self", "img", "face_rectangles"]
+    assert list(inspect.signature(FER.find_faces).parameters) == ["self", "img", "bgr", "gray_img"]
     assert detect["face_rectangles"].default is None
     FER("x.xml", False, True, False, 1.3, 24, 3, (0, 0), model=StubModel())
 
@@ -161,6 +162,8 @@ def test_no_face_is_an_empty_list():
     assert detector.detect_emotions(nobody) == []
     assert detector.find_faces(nobody) == []
     assert detector.top_emotion(nobody) == (None, None)
+    assert detector.batch_detect_emotions([nobody, nobody]) == [[], []]
+    assert detector.batch_detect_emotions([]) == []
 
 
 def test_mtcnn_is_the_better_detector_or_says_why_not(shared, monkeypatch, portrait):

@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
 
@@ -62,6 +63,11 @@ def test_each_picture_is_a_card_and_buttons_count_the_cards(tmp_path, picture):
     assert re.findall(r"<b>([\d,]+)</b></button>", page) == ["4", "2", "1", "1", "1"]
     assert "<h1>3 pictures, 4 faces</h1>" in page
     assert '<p class="error">damaged</p>' in page
+
+
+def test_a_note_is_under_its_picture(tmp_path, picture):
+    page = written(tmp_path / "page.html", [(picture, replace(frame("a.jpg"), note="cut <off>"))])
+    assert "<small>cut &lt;off&gt;</small>" in page
 
 
 def test_boxes_lie_on_their_faces(tmp_path, picture):

@@ -101,7 +101,10 @@ def test_parquet_has_a_row_a_face_and_types(tmp_path):
     table = parquet.read_table(write(tmp_path / "out.parquet", FRAMES))
     assert table.column_names == [*COLUMNS, *LABELS]
     kinds = {name: str(table.schema.field(name).type) for name in table.column_names}
-    whole, text = ("frame", "face", "track", "x", "y", "width", "height"), ("source", "expression", "smoothed", "error")
+    whole, text = (
+        ("frame", "face", "track", "x", "y", "width", "height"),
+        ("source", "expression", "smoothed", "error", "note"),
+    )
     assert {kinds[name] for name in whole} == {"int64"}
     assert {kinds[name] for name in text} == {"string"}
     assert {kind for name, kind in kinds.items() if name not in whole + text} == {"double"}

@@ -54,3 +54,43 @@ def test_without_a_screen_it_is_said(monkeypatch):
     monkeypatch.setenv("DISPLAY", ":987")
     with pytest.raises(MienError, match="no screen"):
         viewer.show("mien", lambda: iter([(np.zeros((4, 4, 3), np.uint8), "")]))
+
+
+def test_control_c_within_a_callback_of_tk_is_raised_and_ends_the_window(monkeypatch):
+    tkinter = pytest.importorskip("tkinter", reason="this Python has no tkinter")
+
+    class Root:
+        """A screen that exists nowhere; what it runs is wrapped as Tk does it."""
+
+        def __init__(self, **_):
+            self.waiting, self.destroyed = [], False
+
+        def after(self, _, call):
+            self.waiting.append(tkinter.CallWrapper(call, None, self))
+
+        def mainloop(self):
+            while self.waiting and not self.destroyed:
+                self.waiting.pop(0)()
+
+        def destroy(self):
+            self.destroyed = True
+
+        def _report_exception(self):
+            import sys
+
+            self.report_callback_exception(*sys.exc_info())
+
+        def report_callback_exception(self, *_):
+            raise AssertionError("printed, and gone on")
+
+        def __getattr__(self, _):
+            return lambda *_, **__: 1000
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tkinter, "Tk", Root)
+    monkeypatch.setattr(tkinter, "Label", lambda *_, **__: Root())
+    monkeypatch.setattr(viewer.Worker, "take", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        viewer.show("mien", lambda: iter([(np.zeros((4, 4, 3), np.uint8), "")]))

@@ -49,6 +49,20 @@ def test_query_parameters_are_the_recognizers(client, jpeg, query, options):
     assert client.post(f"/v1/predict?{query}", content=jpeg).json() == Recognizer(**options).predict(jpeg).to_dict()
 
 
+def test_a_cut_jpeg_is_answered_with_its_note_wherever_it_is_sent(client, jpeg):
+    cut = jpeg[:-60]
+    frame = Recognizer(detector="haar").predict(cut)
+    assert frame.note.startswith("cut off")
+    assert client.post("/v1/predict", content=cut).json() == frame.to_dict()
+    (one,) = client.post("/v1/predict/batch", files=[("f", ("a.jpg", cut))]).json()["frames"]
+    assert one["note"] == frame.note
+    table = client.post("/v1/predict", content=cut, headers={"Accept": "text/csv"})
+    assert [row["note"] for row in csv.DictReader(io.StringIO(table.text))] == [frame.note]
+    with client.websocket_connect("ws://localhost/v1/stream") as socket:
+        socket.send_bytes(cut)
+        assert socket.receive_json()["note"] == frame.note
+
+
 def test_the_models_of_the_reply_are_its_very_form(client, jpeg):
     for path in ("/v1/predict", "/v1/predict?detector=none"):
         document = client.post(path, content=jpeg).json()
@@ -172,7 +186,7 @@ def test_an_animation_counts_with_all_its_frames():
         out = io.BytesIO()
         frames[0].save(out, form, save_all=True, append_images=frames[1:], duration=40)
         each = 48 * 60
-        assert bodies.decode(out.getvalue(), Settings(max_pixels=5 * each)).shape == (48, 60, 3)
+        assert bodies.decode(out.getvalue(), Settings(max_pixels=5 * each))[0].shape == (48, 60, 3)
         with pytest.raises(Problem) as caught:
             bodies.decode(out.getvalue(), Settings(max_pixels=5 * each - 1))
         assert caught.value.kind == "too-many-pixels", form

@@ -101,7 +101,7 @@ test("a file that is no model of mien, or missing, is an error that says so", as
 });
 
 test("a frame without faces is one row, and one with an error says why", () => {
-  const frame = { source: "a,b", frame: 0, time: 0.5, width: 1, height: 1, faces: [], error: 'bad "file"' };
+  const frame = { source: "a,b", frame: 0, time: 0.5, width: 1, height: 1, faces: [], error: 'bad "file"', note: "cut" };
   assert.deepEqual(toRows(frame).length, 1);
-  assert.equal(toCsv([frame], ["x"]).split("\n")[1], '"a,b",0,0.5,,,,,,,,,,,,,"bad ""file""",');
+  assert.equal(toCsv([frame], ["x"]).split("\n")[1], '"a,b",0,0.5,,,,,,,,,,,,,"bad ""file""",cut,');
 });

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import signal
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
 from mien.cli.standard_output import Watched
 from mien.cli.verbs import HELP_OPTIONS, Verbs
-from mien.errors import MienError
+from mien.errors import MienError, MienWarning
 
 app = typer.Typer(
     name="mien",
@@ -52,13 +55,33 @@ def _terminated(number: int, _: object) -> None:
     sys.exit(128 + number)
 
 
+@contextmanager
+def _notes() -> Iterator[None]:
+    """Show mien's warnings as notes of one line, each once; others stay what they are."""
+    said: set[str] = set()
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def note(message: Warning | str, category: type[Warning], *rest: object) -> None:
+            if not issubclass(category, MienWarning):
+                show(message, category, *rest)  # pyright: ignore[reportArgumentType]
+            elif str(message) not in said:
+                said.add(str(message))
+                print(f"mien: note: {message}", file=sys.stderr)
+
+        warnings.showwarning = note
+        warnings.simplefilter("always", MienWarning)
+        yield
+
+
 def main() -> None:
     """Run the command; mien's own errors become one line on stderr and exit code 2."""
     output = Watched()
     code: int = 0
     before = signal.signal(signal.SIGTERM, _terminated)
     try:
-        app()
+        with _notes():
+            app()
     except KeyboardInterrupt:  # outside of what the command itself does
         code = 130
     except MienError as error:

@@ -42,20 +42,24 @@ def batch(
     job = Job(model, detector, align, min_size, error_rate, stride, smooth, shard, prior, search)
     found = list_sources(sources)
     shown = sys.stderr.isatty()
-    for news in run(found, output, job, address=address, workers=workers):
-        if not isinstance(news, Done):
+    try:
+        for news in run(found, output, job, address=address, workers=workers):
+            if not isinstance(news, Done):
+                if shown:
+                    print(f"\r{news[0]:,} of {news[1]:,} shards", end="", file=sys.stderr, flush=True)
+                continue
             if shown:
-                print(f"\r{news[0]:,} of {news[1]:,} shards", end="", file=sys.stderr, flush=True)
-            continue
-        if shown:
-            print(file=sys.stderr)
-        print(f"{output}: {news.shards:,} shards, {news.read:,} read now")
-        if news.read:
-            print(
-                f"{news.pictures:,} pictures, {news.faces:,} faces, {news.failed:,} failed in {news.seconds:.1f} s by"
-                f" {news.workers} workers: {news.pictures_per_second_and_core:.1f} pictures a second and core"
-            )
-        say_left_out(sources)
-        if news.failures:
-            nothing = news.read == news.shards and news.failed == news.pictures
-            raise typer.Exit(2 if nothing else 1)
+                print(file=sys.stderr)
+            print(f"{output}: {news.shards:,} shards, {news.read:,} read now")
+            if news.read:
+                print(
+                    f"{news.pictures:,} pictures, {news.faces:,} faces, {news.failed:,} failed in {news.seconds:.1f} s"
+                    f" by {news.workers} workers: {news.pictures_per_second_and_core:.1f} pictures a second and core"
+                )
+            say_left_out(sources)
+            if news.failures:
+                nothing = news.read == news.shards and news.failed == news.pictures
+                raise typer.Exit(2 if nothing else 1)
+    except (KeyboardInterrupt, SystemExit):
+        print(f"mien: stopped: finished shards are kept in {output}, the same command continues", file=sys.stderr)
+        raise

@@ -26,8 +26,6 @@ def bench(
     from mien.sources.images import read
 
     recognizer = Recognizer(model, detector, threads, provider=provider)
-    if recognizer.notice:
-        typer.echo(f"mien: note: {recognizer.notice}", err=True)
     found = benchmark.measure(recognizer, None if picture is None else read(picture), rounds=rounds)
     card = recognizer.model.card
     if as_json:

@@ -9,13 +9,14 @@ import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
 from mien.cli.folders import say_left_out
+from mien.cli.interruption import interruptible
 from mien.cli.predict_copies import Copies, local_files
 from mien.errors import MienError
 from mien.files import keep_inputs
@@ -150,13 +151,11 @@ def predict(
         provider=provider,
         prior=prior,
     )
-    if recognizer.notice:
-        _say(f"note: {recognizer.notice}")
     labels = list(next(iter(recognizer.model.card.outputs.values())).labels)
     total = Summary()
     form = forms[0] if forms else (None if output else "table")
     live = all(map(is_live, sources))
-    with ExitStack() as closing, _interruptible() as reached:
+    with ExitStack() as closing, interruptible(output, resumes=True, prints=True) as reached:
         screen = closing.enter_context(printer(form, labels, top, total))
         # The table last, so that what is wrong with the copies is said before it is begun, and it is closed first.
         copies = closing.enter_context(Copies(annotate, sources, _say, hide=hide_faces)) if annotate else None
@@ -218,24 +217,6 @@ def _gallery(path: Path, hide: bool) -> Gallery:
 
 def _say(message: str) -> None:
     print(f"mien: {message}", file=sys.stderr)
-
-
-@dataclass
-class _Reached:
-    """How the reading ended."""
-
-    interrupted: bool = False
-
-
-@contextmanager
-def _interruptible() -> Iterator[_Reached]:
-    """Ctrl-C ends the reading, not the writing: what was read is kept, which is how one leaves a camera."""
-    reached = _Reached()
-    try:
-        yield reached
-    except KeyboardInterrupt:
-        reached.interrupted = True
-        _say("interrupted: what was read so far is written")
 
 
 def _check_parents(*paths: Path | None) -> None:

@@ -62,7 +62,6 @@ def serve(
         private_key=tls_key,
     )
     # Here, so that what is wrong is one line, and what is missing is fetched once.
-    notices = {Recognizer(name, detector, threads=1).notice for name in settings.models}
-    for notice in notices - {None}:
-        typer.echo(f"mien: note: {notice}", err=True)
+    for name in settings.models:
+        Recognizer(name, detector, threads=1)
     run(settings)

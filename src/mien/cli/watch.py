@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from mien.cli.interruption import interruptible
 from mien.cli.predict_copies import local_files
 from mien.files import keep_inputs
 
@@ -49,25 +50,34 @@ def watch(
     from mien.sources.sources import is_live
 
     recognizer = Recognizer(model, detector, error_rate=error_rate, search=search, prior=prior)
-    if recognizer.notice:
-        typer.echo(f"mien: note: {recognizer.notice}", err=True)
     keep_inputs([*local_files([source]), model], output)
     labels = list(next(iter(recognizer.model.card.outputs.values())).labels)
     lost: SourceError | None = None
-    interrupted = False
-    with ExitStack() as closing:
+    whole = False
+
+    def shown() -> Iterator[Sight]:
+        nonlocal whole
+        yield from sights(recognizer, source, following, table, charts=charts, mirror=mirror)
+        whole = True
+
+    with ExitStack() as closing, interruptible(output) as reached:
         table = closing.enter_context(File(output, labels)) if output else None
         following = TrackingOptions(smooth=smooth)
         try:
-            show(f"mien: {source}", lambda: sights(recognizer, source, following, table, charts=charts, mirror=mirror))
-        except KeyboardInterrupt:
-            interrupted = True
-        except SourceError as error:  # raised once the table is closed: what was seen until then is kept
-            lost = error
+            show(f"mien: {source}", shown)
+        except SourceError as error:
+            if not (table and table.written):
+                raise
+            lost = error  # raised once the table is closed: what was seen until then is kept
     if lost:
+        typer.echo(f"mien: note: {output} holds what was read until then", err=True)
         raise lost
-    if interrupted and not is_live(source):
+    if is_live(source):
+        return
+    if reached.interrupted:
         raise typer.Exit(130)
+    if output and not whole:
+        typer.echo(f"mien: note: the window was closed before the end: {output} holds what was read so far", err=True)
 
 
 def sights(
@@ -88,11 +98,11 @@ def sights(
     began: float | None = None
     taken = source_frames(source, ReadOptions(private=True))
     for source_frame, frame in recognizer.read(map(_mirrored, taken) if mirror else taken, following):
+        if source_frame.pixels is None and source_frame.index is None:
+            raise SourceError(frame.error or f"{source}: cannot be read")
         if table:
             table.write(frame)
         if source_frame.pixels is None:
-            if source_frame.index is None:
-                raise SourceError(frame.error or f"{source}: cannot be read")
             continue  # one damaged frame of many
         now = time.monotonic()
         began = now - (source_frame.time or 0.0) if began is None else began

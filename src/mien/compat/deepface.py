@@ -17,7 +17,8 @@ import numpy as np
 
 from mien.compat.inputs import opened
 from mien.compat.seven import seven
-from mien.errors import MienError, PictureError, shown
+from mien.detection.detectors import build
+from mien.errors import MienError, MienWarning, PictureError, shown
 from mien.models import Model
 from mien.recognizer import Recognizer
 from mien.results import Box, Face, Frame
@@ -101,7 +102,7 @@ def analyze(
     check_options(actions, anti_spoofing)
     recognizer = _recognizer(detector_for(detector_backend), model)
     if recognizer.notice and not silent:
-        warnings.warn(recognizer.notice, stacklevel=2)
+        warnings.warn(recognizer.notice, MienWarning, stacklevel=2)
     points = detector_backend == "retinaface"
     if isinstance(img_path, list) or (isinstance(img_path, np.ndarray) and img_path.ndim == 4):
         return [_item(number, one, recognizer, enforce_detection, points) for number, one in enumerate(img_path)]
@@ -143,7 +144,7 @@ def detector_for(backend: str) -> str:
 
 @lru_cache(maxsize=8)
 def _recognizer(detector: str, model: str | Path | Model | None) -> Recognizer:
-    return Recognizer(model, detector=detector)
+    return Recognizer(model, build(detector))
 
 
 def analyze_with(picture: Any, recognizer: Recognizer, enforce_detection: bool, points: bool) -> list[dict[str, Any]]:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from mien.compat.inputs import opened
 from mien.compat.seven import seven
 from mien.detection.base import Detection
-from mien.errors import PictureError
+from mien.detection.detectors import build
+from mien.errors import MienWarning, PictureError
 from mien.models import Model
 from mien.recognizer import Recognizer
 from mien.results import Box
@@ -75,17 +76,18 @@ class FER:
         *,
         model: str | Path | Model | None = None,
     ) -> None:
-        self.recognizer = Recognizer(model, detector="auto" if mtcnn else "haar")
+        self.recognizer = Recognizer(model, build("auto" if mtcnn else "haar"))
         self._smallest = 0 if mtcnn else min_face_size
         if self.recognizer.notice:
-            warnings.warn(self.recognizer.notice, stacklevel=2)
+            warnings.warn(self.recognizer.notice, MienWarning, stacklevel=2)
 
-    def find_faces(self, img: Any, bgr: bool = True) -> list[list[int]]:
+    def find_faces(self, img: Any, bgr: bool = True, gray_img: Any = None) -> list[list[int]]:
         """The boxes of all faces as ``[x, y, width, height]`` in whole pixels, the largest first.
 
         Args:
             img: a picture.
             bgr: ignored; a grey array is known by its shape.
+            gray_img: ignored; in fer, the same picture in grey, which saves a conversion.
 
         Raises:
             PictureError: the picture cannot be read.

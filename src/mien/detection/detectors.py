@@ -67,7 +67,8 @@ def build(name: str = "auto", *, threads: int | None = None) -> Detector:
         reason = str(error)
     try:
         return Haar(
-            notice=f"faces are looked for with the built-in Viola-Jones detector, which misses more of them: {reason}"
+            notice="faces are looked for with the built-in Viola-Jones detector, which misses more of them, not with"
+            f" YuNet: {reason}; 'mien models fetch yunet' fetches it ahead, the detector 'haar' is this one by name"
         )
     except DetectorError as error:
         raise DetectorError(f"{error}; and YuNet is not there either: {reason}") from error

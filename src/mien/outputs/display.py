@@ -26,7 +26,7 @@ from mien.sources.images import Color, Picture, read
 #: File names that :func:`save` takes, and how Pillow writes them.
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 
-_TEXT = frozenset(("source", "expression", "smoothed", "error"))
+_TEXT = frozenset(("source", "expression", "smoothed", "error", "note"))
 _WHOLE = frozenset(("frame", "face", "track", "x", "y", "width", "height"))
 _NOTEBOOK = 640  # pixels of the longest side of a picture in a notebook
 
@@ -110,6 +110,8 @@ def to_html(frame: Frame) -> str:
     if cells:
         head = "<tr><th>face</th><th>expression</th><th>probability</th><th>x, y, width, height</th></tr>"
         parts.append(f"<table>{head}{''.join(cells)}</table>")
+    if frame.note is not None:
+        parts.append(f"<div>note: {html.escape(frame.note)}</div>")
     return f"<div><div>{html.escape(repr(frame))}</div>{''.join(parts)}</div>"
 
 

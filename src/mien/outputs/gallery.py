@@ -145,7 +145,8 @@ class Gallery:
         self._totals["faces"] += len(labels)
         small = _thumbnail(hide_faces(pixels, frame) if self._hide else pixels)
         view = _view(small, frame, self._link(frame.source))
-        self._card(labels or [NO_FACE], view + _chips(frame.faces), frame.source, small)
+        note = "" if frame.note is None else f"<p><small>{_text(frame.note)}</small></p>"
+        self._card(labels or [NO_FACE], view + _chips(frame.faces) + note, frame.source, small)
 
     def _end_clip(self) -> None:
         clip, self._clip = self._clip, None

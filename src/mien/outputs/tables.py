@@ -99,7 +99,7 @@ class Parquet:
         self._pyarrow = pyarrow
         self._file = AtomicFile(path, alone=True)
         text, whole, real = pyarrow.string(), pyarrow.int64(), pyarrow.float64()
-        kinds = {"source": text, "expression": text, "smoothed": text, "error": text}
+        kinds = {"source": text, "expression": text, "smoothed": text, "error": text, "note": text}
         kinds |= dict.fromkeys(("frame", "face", "track", "x", "y", "width", "height"), whole)
         names = [*COLUMNS, *labels]
         self._schema = pyarrow.schema([(name, kinds.get(name, real)) for name in names])
@@ -162,6 +162,9 @@ class File:
             resumed. None: nothing is kept or compared.
         kept: is told the rows of each picture that stays from the earlier run.
 
+    Attributes:
+        written: whether a frame was taken.
+
     Raises:
         WriteError: the file cannot be written, or another process writes it.
         MienError: it is of another form, or cannot be resumed.
@@ -178,6 +181,7 @@ class File:
     ) -> None:
         self.path = path
         self.done: frozenset[str] = frozenset()
+        self.written = False
         suffix = path.suffix.lower()
         if suffix not in SUFFIXES:
             raise MienError(f"{path}: a table is written as {', '.join(SUFFIXES)}")
@@ -189,8 +193,10 @@ class File:
             self._writer: Writer = Parquet(path, labels)
             return
         self._file = AtomicFile(path, alone=True, kept=suffix != ".json")
+        self._resumed = False
         try:
             resumes = resume and not self._file.is_stream and self._resume(self._file.temporary, labels, made, kept)
+            self._resumed = resumes
             with explained(path):
                 if made is not None and not resumes and suffix != ".json" and not self._file.is_stream:
                     resuming.note(path, made)
@@ -224,6 +230,7 @@ class File:
         """
         with explained(self.path):
             self._writer.write(frame)
+        self.written = True
 
     def __enter__(self) -> File:
         return self
@@ -242,5 +249,8 @@ class File:
                 self._writer.close()
             if kind is None:
                 self._file.commit()
+            elif not (self.written or self._resumed or self._file.is_stream):
+                with suppress(OSError):
+                    self._file.temporary.unlink()  # a header alone is nothing to resume
         finally:
             self._file.discard()

@@ -31,13 +31,21 @@ def show(title: str, sights: Callable[[], Iterator[Sight]]) -> None:
         sights: makes the iterator; it is run in a thread of its own and closed with the window.
 
     Raises:
-        MienError: there is no tkinter or no screen; or whatever the iterator raised.
+        MienError: there is no tkinter or no screen; or whatever the iterator raised, or Ctrl-C.
     """
     tkinter = _tkinter()
     try:
         root = tkinter.Tk(className="mien")
     except tkinter.TclError as error:
         raise MienError(f"there is no screen to open a window on: {error}") from error
+    failed: list[BaseException] = []
+
+    def fail(_: object, error: BaseException, __: object) -> None:
+        failed.append(error)
+        root.destroy()
+
+    # Else tkinter prints a traceback and goes on with a window that shows nothing new: of Ctrl-C, too.
+    root.report_callback_exception = fail
     root.title(title)
     pane, line = tkinter.Label(root, background="black"), tkinter.Label(root, anchor="w")
     pane.pack(fill="both", expand=True)
@@ -70,6 +78,8 @@ def show(title: str, sights: Callable[[], Iterator[Sight]]) -> None:
         root.mainloop()
     finally:
         worker.stop()
+    if failed:
+        raise failed[0]
     worker.check()
 
 

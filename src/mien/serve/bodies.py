@@ -151,8 +151,8 @@ def check_bytes(data: bytes, settings: Settings) -> None:
         raise Problem("too-many-bytes", f"a picture of {len(data):,} bytes, the most is {settings.max_bytes:,}")
 
 
-def decode(data: bytes, settings: Settings) -> NDArray[np.uint8]:
-    """Decode a picture once its pixels are counted, those of all its frames: RGB uint8 (H, W, 3).
+def decode(data: bytes, settings: Settings) -> tuple[NDArray[np.uint8], str | None]:
+    """Decode a picture once its pixels are counted, those of all its frames: RGB uint8 (H, W, 3), and its note.
 
     Raises:
         Problem: it has too many pixels.
@@ -172,12 +172,12 @@ def decode(data: bytes, settings: Settings) -> NDArray[np.uint8]:
             count = 0  # whose error images.decode words
         except Exception as error:  # Pillow's decoders raise all kinds of errors on damaged data
             raise PictureError(f"damaged or cut off: {error}") from error
-    pixels = images.decode(data) if count <= limit else None
+    pixels, note = images.decode_noted(data) if count <= limit else (None, None)
     if pixels is not None and not count:  # of a kind that only a further library opens, as HEIC
         count = pixels.shape[0] * pixels.shape[1]
     if pixels is None or count > limit:
         raise Problem("too-many-pixels", f"{count:,} or more pixels in all frames together, the most is {limit:,}")
-    return pixels
+    return pixels, note
 
 
 def _count(image: Image.Image, data: bytes, limit: int) -> int:

@@ -98,7 +98,7 @@ def _analyzed(
 ) -> list[dict[str, Any]]:
     try:
         with service.metrics.stage("decode"):
-            pixels = bodies.decode(data, service.settings)
+            pixels, _ = bodies.decode(data, service.settings)
         with service.metrics.stage("recognize"):
             found = deepface.analyze_with(np.ascontiguousarray(pixels[..., ::-1]), recognizer, enforce, points)
     except (PictureError, deepface.FaceNotDetected) as error:

@@ -242,8 +242,8 @@ class _Stream:
         engine = self._service.engine
         try:
             with engine.metrics.stage("decode"):
-                pixels = bodies.decode(newest.data, engine.settings)
-            self._source_frame = SourceFrame(None, pixels, None, newest.index, newest.at, live=True)
+                pixels, note = bodies.decode(newest.data, engine.settings)
+            self._source_frame = SourceFrame(None, pixels, None, newest.index, newest.at, live=True, note=note)
         except (Problem, PictureError) as error:
             told = PictureError(error.detail if isinstance(error, Problem) else str(error))
             self._source_frame = SourceFrame(None, None, told, newest.index, newest.at, live=True)

@@ -11,6 +11,7 @@ import io
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from time import perf_counter
 from typing import Annotated, Literal, TypeVar
 
@@ -23,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mien.benchmark import scene
 from mien.detection.base import Detector
+from mien.detection.detectors import build
 from mien.errors import DetectorError, ModelError
 from mien.models import Model, load
 from mien.outputs.draw import annotate
@@ -78,7 +80,7 @@ class Engine:
         self.models = {model.card.name: model for model in loaded}
         if len(self.models) < len(loaded):
             raise ModelError(f"two of the models {', '.join(settings.models)} have the same name in their cards")
-        first = Recognizer(loaded[0], settings.detector, threads=1)
+        first = Recognizer(loaded[0], build(settings.detector, threads=1), threads=1)
         self.notice = first.notice
         self.detectors: dict[str, Detector] = {settings.detector: first.detector, first.detector.name: first.detector}
         for name in ("haar", "none"):
@@ -156,9 +158,9 @@ class Engine:
             PictureError: it cannot be read.
         """
         with self.metrics.stage("decode"):
-            pixels = bodies.decode(data, self.settings)
+            pixels, note = bodies.decode(data, self.settings)
         with self.metrics.stage("recognize"):
-            frame = recognizer.predict(pixels, color="rgb")
+            frame = replace(recognizer.predict(pixels, color="rgb"), note=note)
         self.metrics.faces.inc(len(frame.faces))
         return pixels, frame
 

@@ -53,6 +53,7 @@ _FRAME = {
     },
     "faces": [_FACE],
     "error": None,
+    "note": None,
 }
 
 
@@ -106,6 +107,7 @@ class Frame(_Exact):
     prior: Probabilities | None = Field(description="Share of each expression that the probabilities reckon with.")
     faces: list[Face]
     error: str | None = Field(description="Why the picture could not be read.")
+    note: str | None = Field(description="What is to be known of a picture that was read, as that its end is missing.")
 
 
 class Batch(_Exact):

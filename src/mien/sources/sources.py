@@ -247,7 +247,8 @@ def _motion_jpeg(reply: Reply, name: str) -> Iterator[SourceFrame]:
     for index, part in enumerate(motion_jpeg.parts(reply)):
         at = time.monotonic() - began
         try:
-            yield SourceFrame(name, images.decode(part), None, index, at, live=True)
+            pixels, note = images.decode_noted(part)
+            yield SourceFrame(name, pixels, None, index, at, live=True, note=note)
         except PictureError as error:
             yield SourceFrame(name, None, PictureError(f"{name}: frame {index}: {error}"), index, at, live=True)
 

@@ -62,6 +62,8 @@ export interface Frame {
   /** From left to right; none is an empty list. */
   faces: Face[];
   error: string | null;
+  /** What is to be known of a picture that was read; null: nothing. */
+  note: string | null;
 }
 
 export interface Detection {

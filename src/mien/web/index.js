@@ -177,6 +177,7 @@ class Recognizer {
       prior: prior(card),
       faces,
       error: null,
+      note: null,
     };
   }
 

@@ -72,7 +72,7 @@ async function read(file) {
     await showPicture(file, body, number);
     if (number !== asked) return;
     show(found, { focus: true });
-    say(summary(found));
+    say(summary(found) + (found.note ? ` Note: ${found.note}.` : ""));
   } catch (problem) {
     if (number === asked) fail(problem.message);
   }

@@ -79,14 +79,14 @@ export function table(body, frame) {
 export function csv(frame) {
   const labels = frame.faces.length ? Object.keys(Object.values(frame.faces[0].outputs)[0]) : [];
   const head = ["source", "frame", "time", "face", "track", "x", "y", "width", "height", "confidence", "quality",
-    "expression", "probability", "smoothed", "smoothed_probability", "error"];
+    "expression", "probability", "smoothed", "smoothed_probability", "error", "note"];
   const rows = frame.faces.map((face, index) => [
     frame.source, frame.frame, frame.time, index + 1, face.track, ...face.box, face.confidence, face.quality?.score,
     face.expression, face.probability, face.smoothed_expression,
-    face.smoothed ? Math.max(...Object.values(face.smoothed)) : null, frame.error,
+    face.smoothed ? Math.max(...Object.values(face.smoothed)) : null, frame.error, frame.note,
     ...labels.map((label) => Object.values(face.outputs)[0][label]),
   ]);
-  if (!rows.length) rows.push([frame.source, frame.frame, frame.time, ...Array(12).fill(null), frame.error]);
+  if (!rows.length) rows.push([frame.source, frame.frame, frame.time, ...Array(12).fill(null), frame.error, frame.note]);
   const cell = (value) => /[",\n]/.test(value ?? "") ? `"${value.replaceAll('"', '""')}"` : value ?? "";
   return [[...head, ...labels], ...rows].map((row) => row.map(cell).join(",")).join("\n") + "\n";
 }

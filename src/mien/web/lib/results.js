@@ -7,7 +7,7 @@ export const UNSURE = "unsure";
 /** The columns of a table; each of the model's labels follows as a column of its own. */
 export const COLUMNS = [
   "source", "frame", "time", "face", "track", "x", "y", "width", "height", "confidence", "quality", "expression",
-  "probability", "smoothed", "smoothed_probability", "error",
+  "probability", "smoothed", "smoothed_probability", "error", "note",
 ];
 
 /** As Python's `round(value, digits)`: the nearest decimal, exact halves to the even one. */
@@ -46,7 +46,8 @@ export function faceToDict({ box, confidence, landmarks, quality, track = null, 
 /** Flat objects for a table: one per face, or a single one where there is none. */
 export function toRows(frame) {
   const bare = Object.fromEntries(COLUMNS.map((name) => [name, null]));
-  Object.assign(bare, { source: frame.source, frame: frame.frame, time: frame.time, error: frame.error });
+  const { source, time, error, note } = frame;
+  Object.assign(bare, { source, frame: frame.frame, time, error, note });
   if (!frame.faces.length) return [bare];
   return frame.faces.map((face, index) => {
     const [x, y, width, height] = face.box;
