@@ -27,13 +27,18 @@ def list_models(context: typer.Context) -> None:
     from mien import models as catalogue
 
     grid = Table("name", "version", "size", "labels", "trained on", "test top-1")
+    descends = {}
     for name, path in catalogue.installed().items():
         card = catalogue.read_card(name)
         facts = (name, card.version, f"{path.stat().st_size / 1e6:.1f} MB")
+        descends[name] = card.training.get("lineage", ())
         for output in card.outputs.values():
             grid.add_row(*facts, str(len(output.labels)), output.label_set, _test(output.metrics))
             facts = ("", "", "")
     Console().print(grid)
+    for name, lines in descends.items():  # terms of others, which a table has no room for
+        for line in lines:
+            print(f"{name}: {line}")
 
 
 @app.command("show")
@@ -146,6 +151,7 @@ def _short(card: Card, path: Path) -> Iterator[str]:
     yield f"\ndetectors: {', '.join(card.framing)}"
     yield f"licence: {card.licence}"
     yield f"data terms: {card.data_terms}"
+    yield from (f"descends from: {line}" for line in card.lineage)
     yield f"intended use: {card.intended_use}"
     yield "\nThe whole card: --full, or --json."
 

@@ -6,7 +6,7 @@ Owns the words and the rounding. Refuses to measure anything and to write files.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -82,7 +82,7 @@ def describe(
         data=_data(recipe, table),
         training=training,
         licence=terms.licence,
-        data_terms=terms.data_terms or _data_terms(table),
+        data_terms=" ".join([terms.data_terms or _data_terms(table), *_further_terms(training.get("lineage", ()))]),
         intended_use=INTENDED_USE,
     )
 
@@ -102,6 +102,12 @@ def _data_terms(table: Table) -> str:
     if table.info.label_set not in LABEL_SETS or table.info.name != "fer2013":
         return "not stated"
     return _FER2013_TERMS + (" " + _FERPLUS_TERMS if table.votes is not None else "")
+
+
+def _further_terms(lineage: Sequence[str]) -> Iterator[str]:
+    """What a deployer must know of starting weights and teachers; nothing where there were none."""
+    if lineage:
+        yield f"Further terms may follow from what the network descends from: {'; '.join(lineage)}."
 
 
 def summary(figures: metrics.Figures) -> dict[str, Any]:

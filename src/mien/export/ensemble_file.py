@@ -207,6 +207,7 @@ def _describe(members: Mapping[str, _Member], outputs: Mapping[str, Output], nam
             "parameters": sum(card.training["parameters"] for card in cards),
             "seconds": sum(card.training.get("seconds", 0) for card in cards),
             "members": apart,
+            "lineage": list(dict.fromkeys(line for card in cards for line in card.lineage)),
             "export": export,
         },
         licence=" AND ".join(dict.fromkeys(card.licence for card in cards)),

@@ -40,7 +40,7 @@ from mien.train.scoring import score
 _PARITY_FACES = 512
 _Logits = dict[str, NDArray[np.float32]]
 #: What a card repeats of the record of its run.
-TOLD = ("seed", "parameters", "seconds", "environment", "weights", "without_features")
+TOLD = ("seed", "parameters", "seconds", "environment", "weights", "lineage", "without_features")
 
 
 @dataclass(frozen=True)

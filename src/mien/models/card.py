@@ -118,6 +118,19 @@ class Card:
         """The outputs that are heads of the network, not fused from others."""
         return {name: output for name, output in self.outputs.items() if not output.fusion}
 
+    @property
+    def lineage(self) -> tuple[str, ...]:
+        """What the network descends from besides its training table, a line each; older cards name it by recipe."""
+        stated = self.training.get("lineage")
+        if isinstance(stated, (list, tuple)):
+            return tuple(map(str, stated))
+        network, distillation = (self.recipe.get(key) for key in ("network", "distillation"))
+        weights = network.get("weights") if isinstance(network, Mapping) else None
+        named = [name for name in weights.values() if name] if isinstance(weights, Mapping) else []
+        teachers = distillation.get("teachers") if isinstance(distillation, Mapping) else None
+        started = [f"started from {name}" for name in named]
+        return (*started, *(f"learned the answers of {name}" for name in teachers or ()))
+
     def golden_crop(self) -> NDArray[np.uint8]:
         """The golden crop: RGB uint8 (height, width, 3)."""
         raw = base64.b64decode(self.golden.rgb)

@@ -42,6 +42,7 @@ class Loaded:
         unused: names in the source that the network has no place for.
         batch_norm_folded: its batch norm has to be measured anew before it can train; see
             :func:`mien.networks.unfolding.restore_batch_norm`.
+        lineage: what a file of weights says that it was trained on, and under which terms.
     """
 
     source: str
@@ -49,6 +50,7 @@ class Loaded:
     new: tuple[str, ...]
     unused: tuple[str, ...]
     batch_norm_folded: bool = False
+    lineage: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """For ``run.json``."""
@@ -124,7 +126,7 @@ def start(network: Classifier, recipe: Recipe, labels: Mapping[str, tuple[str, .
     network.load_state_dict(fitting, strict=False)
     unused = tuple(name.removeprefix("backbone.") for name in state if name not in fitting)
     folded = spec.model is not None or (expected is not None and expected.batch_norm == "folded")
-    return Loaded(source, len(fitting), new, unused, folded)
+    return Loaded(source, len(fitting), new, unused, folded, expected.lineage if expected else "")
 
 
 def of_model(name: str) -> tuple[Classifier, Recipe, dict[str, tuple[str, ...]]]:

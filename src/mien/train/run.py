@@ -27,7 +27,7 @@ from mien.errors import MienError, TrainingError
 from mien.networks import build, unfolding, weights
 from mien.recipes.schema import Recipe, Stage
 from mien.runs import RunFolder
-from mien.train import devices, faces, optimize, scoring, tensorboard
+from mien.train import devices, faces, lineage, optimize, scoring, tensorboard
 from mien.train.augmentation import augment, mixup
 from mien.train.distillation import Teachers
 from mien.train.losses import Loss
@@ -205,6 +205,7 @@ class _Run:
             {"train": len(self.train_faces), "validation": len(self.validation_faces)},
             parameters=build.parameters(self.network),
             weights=self.started.to_dict() if self.started else None,
+            lineage=lineage.of(self.recipe, self.started),
             environment=devices.environment(self.fabric),
         )
 
