@@ -56,8 +56,8 @@ def memory_layout(network: nn.Module) -> torch.memory_format:
 def spare_slow_kernels(network: nn.Module, fabric: Fabric) -> None:
     """Compute strided depthwise convolutions in 32 bit on a CPU, whatever the precision of the rest.
 
-    oneDNN 3.13 has no kernel for their input gradient in bf16 but its reference code, which takes 20 to 30 times as
-    long as the one of 32 bit and more than the rest of a MobileNet together.
+    oneDNN 3.13 has no kernel for their input gradient in bf16 but its reference code; ``benchmarks/depthwise.py`` has
+    what that costs a MobileNet.
 
     Args:
         network: changed in place; its weights and their names stay as they are.
