@@ -321,7 +321,7 @@ class Recognizer:
                 self._framing,
                 card.width,
                 card.height,
-                roll=quality.roll_of(one.landmarks) if self._align else 0.0,
+                roll=quality.roll_of(one.landmarks) if self._align or one.turned else 0.0,
             )
             for one, _ in pairs
         )

@@ -142,3 +142,70 @@ def test_suppression_is_that_of_opencv():
     cut = np.trunc(rows[:, :4]).astype(int)
     expected = cv2.dnn.NMSBoxes(cut.tolist(), rows[:, 14].tolist(), 0.0, 0.3)
     assert np.array_equal(search.suppressed(rows), rows[np.asarray(expected).ravel()])
+
+
+class Heads:
+    """Sees squares with a red mark for the eyes and a blue one for the mouth, surest where the red one is on top."""
+
+    def __init__(self, upright=0.92, other=0.8):
+        self.upright, self.other, self.looks = upright, other, 0
+
+    def __call__(self, picture, least):
+        self.looks += 1
+        _, _, places, _ = cv2.connectedComponentsWithStats((picture[..., 1] > 60).astype(np.uint8))
+        rows = []
+        for x, y, width, height, _ in places[1:].tolist():
+            part = picture[y : y + height, x : x + width].astype(int)
+            red = np.argwhere(part[..., 0] - part[..., 2] > 60).mean(axis=0)
+            blue = np.argwhere(part[..., 2] - part[..., 0] > 60).mean(axis=0)
+            score = self.upright if blue[0] - red[0] > height / 3 else self.other
+            eyes = [x + 0.3 * width, y + 0.3 * height, x + 0.7 * width, y + 0.3 * height]
+            if score >= least:
+                rows.append([x, y, width, height, *eyes, *[x + width / 2, y + height / 2] * 3, score])
+        return np.array(rows, np.float32).reshape(-1, 15)
+
+
+def head(turn, at=(180, 60)):
+    """A head of 80x100 before it is turned by quarters, clockwise, in a picture of 400x300; and its box."""
+    made = np.full((100, 80, 3), 120, np.uint8)
+    made[5:25, 10:70] = (250, 120, 40)
+    made[75:95, 10:70] = (40, 120, 250)
+    made = np.rot90(made, -turn)
+    x, y = at
+    picture = np.zeros((300, 400, 3), np.uint8)
+    picture[y : y + made.shape[0], x : x + made.shape[1]] = made
+    return picture, (x, y, made.shape[1], made.shape[0])
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+def test_a_turned_face_has_the_box_and_eyes_of_the_upright_one(turn):
+    shown, box = head(turn)
+    (found,) = search.full(Heads(), shown, SURE)
+    assert found[:4] == pytest.approx(box, abs=2)
+    assert found[14] == pytest.approx(0.92)
+    x, y, width, height = box
+    left, right = [(0.3, 0.3), (0.7, 0.3), (0.7, 0.7), (0.3, 0.7)], [(0.7, 0.3), (0.7, 0.7), (0.3, 0.7), (0.3, 0.3)]
+    eyes = [(x + across * width, y + down * height) for across, down in (left[turn], right[turn])]
+    assert found[4:8] == pytest.approx([place for eye in eyes for place in eye], abs=2)
+
+
+def test_a_sure_face_is_not_looked_at_turned_and_a_tie_stays_as_it_is():
+    shown, box = head(0)
+    network = Heads(upright=0.89)
+    search.full(network, shown, SURE)
+    assert network.looks == 1
+    for turn in range(4):
+        shown, box = head(turn)
+        (found,) = search.full(Heads(upright=0.82, other=0.8), shown, SURE)
+        assert found[:4] == pytest.approx(box, abs=2)
+        assert found[5] == pytest.approx(found[7], abs=2), "its eyes lie level, as the network put them"
+
+
+def test_of_many_upright_faces_few_are_looked_at_turned():
+    shown = np.zeros((600, 1600, 3), np.uint8)
+    for across in range(0, 1600, 160):
+        for down in range(0, 600, 150):
+            shown[down + 10 : down + 140, across + 10 : across + 150] = head(0)[0][50:180, 150:290]
+    network = Heads(upright=0.8, other=0.75)
+    assert len(search.full(network, shown, SURE)) == 40
+    assert network.looks < 30

@@ -4,7 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from mien.detection.quality import roll_of
 from mien.detection.yunet import YUNET, YuNet
+from mien.recognizer import Recognizer
 from mien.sources.images import read
 
 FACE = (224, 115)  # where the middle of the face is in the portrait
@@ -82,3 +84,27 @@ def test_a_part_of_a_larger_array_is_read_rightly(yunet, portrait):
     part = picture[20:400, 60:420]
     assert yunet.detect(part) == yunet.detect(part.copy())
     assert yunet.detect(picture[:, ::-1]) == yunet.detect(np.ascontiguousarray(picture[:, ::-1]))
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3])
+def test_a_face_on_its_side_or_upside_down_is_seen_turned(yunet, portrait, turn):
+    picture = read(portrait)
+    (upright,) = yunet.detect(picture)
+    (found,) = yunet.detect(np.ascontiguousarray(np.rot90(picture, turn)))
+    assert not upright.turned
+    assert found.turned
+    assert found.confidence == pytest.approx(upright.confidence, abs=0.02)
+    assert (roll_of(found.landmarks) + 90 * turn) % 360 == pytest.approx(roll_of(upright.landmarks) % 360, abs=8)
+
+
+def test_a_turned_face_is_answered_as_the_upright_one(yunet, portrait):
+    picture = read(portrait)
+    recognizer = Recognizer(detector=yunet)
+    (upright,) = recognizer.predict(picture, color="rgb").faces
+    for turn in (1, 2, 3):
+        turned = np.ascontiguousarray(np.rot90(picture, turn))
+        (face,) = recognizer.predict(turned, color="rgb").faces
+        assert face.expression == upright.expression == "happy"
+        assert face.probability == pytest.approx(upright.probability, abs=0.05)
+        (unaware,) = Recognizer(detector=yunet, search="quick").predict(turned, color="rgb").faces
+        assert unaware.probability < 0.6, "what the turn is there for"

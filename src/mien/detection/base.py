@@ -26,12 +26,14 @@ class Detection:
     """A face in a picture: its box, the detector's confidence (0-1 or None), and five points or none.
 
     The points are (x, y) pixels: the eyes, the tip of the nose and the corners of the mouth, in each pair the
-    one on the picture's left first.
+    one on the picture's left first. ``turned``: the face lies on its side or upside down, and first is the one that is
+    on the left once it is upright.
     """
 
     box: Box
     confidence: float | None = None
     landmarks: tuple[tuple[float, float], ...] = ()
+    turned: bool = False
 
 
 class Detector(Protocol):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mien.detection import search
 from mien.detection.base import Detection, ordered
+from mien.detection.quality import roll_of
 from mien.download import Asset
 from mien.errors import DetectorError
 from mien.results import Box
@@ -33,6 +34,8 @@ YUNET = Asset(
 
 # Pixels between the anchors of the network's three outputs, the largest last; a picture's sides are multiples of it.
 _STRIDES = (8, 16, 32)
+# Degrees between the eyes of a face that the network sees as it is; beyond, the search has turned the face.
+_UPRIGHT = 60.0
 
 
 class YuNet:
@@ -84,7 +87,8 @@ class YuNet:
         found: list[Detection] = []
         for row in rows.astype(np.float64):
             points = tuple((x, y) for x, y in row[4:14].reshape(5, 2).tolist())
-            found.append(Detection(Box(*row[:4].tolist()), min(max(float(row[14]), 0.0), 1.0), points))
+            turned = abs(roll_of(points)) > _UPRIGHT
+            found.append(Detection(Box(*row[:4].tolist()), min(max(float(row[14]), 0.0), 1.0), points, turned))
         return ordered(found, picture)
 
     def on_one_thread(self) -> YuNet:
