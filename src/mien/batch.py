@@ -160,7 +160,7 @@ def _run(
             done = len(shards) - len(left)
             for row in rows.iter_rows():
                 if row["error"]:
-                    raise MienError(f"the job stopped: {row['error']}; call it again to go on")
+                    raise MienError(f"the job stopped: {row['error']}; call it again to continue")
                 pictures, faces, failed = (
                     pictures + row["pictures"],
                     faces + row["faces"],
@@ -173,7 +173,7 @@ def _run(
                 yield done, len(shards)
             seconds = time.monotonic() - began
         except ray.exceptions.RayError as error:
-            raise MienError(f"the job stopped: {_cause(error)}; call it again to go on") from error
+            raise MienError(f"the job stopped: {_cause(error)}; call it again to continue") from error
         finally:
             ray.shutdown()
             files.sweep(folder)  # of the workers that were ended in the middle of a shard

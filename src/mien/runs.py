@@ -61,7 +61,9 @@ class RunFolder:
             TrainingError: it does.
         """
         if self.run.exists():
-            raise TrainingError(f"{self.path} already holds a run: add --resume to go on, or choose another --output")
+            raise TrainingError(
+                f"{self.path} already holds a run: add --resume to continue it, or choose another --output"
+            )
 
     def create(self) -> None:
         """Make the folder.
@@ -83,9 +85,11 @@ class RunFolder:
         try:
             files.write(target, content)
         except WriteError as error:
-            raise TrainingError(
-                f"{error}; what was written before is whole; mien train --resume goes on from there"
-            ) from error
+            # Which mends a full disk, and nothing that lies in the way.
+            resumes = (
+                "; what was written before is whole; mien train --resume continues there" if error.__cause__ else ""
+            )
+            raise TrainingError(f"{error}{resumes}") from error
 
     def write_state(self, **facts: Any) -> None:
         """Merge facts into ``run.json``."""

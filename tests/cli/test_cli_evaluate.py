@@ -143,3 +143,7 @@ def test_what_is_something_else_is_not_written_over_without_a_word(data: Path, t
     assert file.read_text() == "mine"
     run("--data", data, "--overwrite")
     assert predictions.read(file).split == "validation"
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(WriteError, match=r"it is a folder; name another place by --predictions"):
+        run("--data", data)

@@ -59,7 +59,7 @@ COMMANDS = (
     Command("train classical", f"train IN/pixels.yaml {_TABLE} -o OUT/run", "--resume", replaces=False, grows=True),
     Command("tune", f"tune IN/tiny.yaml {_TABLE} --over seed=1,2 --set stages.0.epochs=1 -o OUT/runs", grows=True,
             replaces=False),
-    Command("crossval", f"crossval IN/tiny.yaml {_TABLE} --folds 2 --set data.protocol=kfold --set stages.0.epochs=1"
+    Command("crossval", f"crossval IN/seven.yaml {_TABLE} --folds 2 --set data.protocol=kfold --set stages.0.epochs=1"
             " -o OUT/folds", grows=True, replaces=False),
     Command("export", f"export IN/run {_TABLE} -o OUT/m.onnx"),
     Command("export int8", f"export IN/run {_TABLE} --precision int8 -o OUT/m.onnx"),

@@ -175,6 +175,12 @@ def test_a_full_disk_stops_with_a_message_and_keeps_the_last_checkpoint(patterns
     assert not list(folder.path.glob(".*"))
 
 
+def test_of_a_folder_in_the_way_no_resuming_is_advised(patterns, tmp_path):
+    (tmp_path / "run" / "last.pt").mkdir(parents=True)
+    with pytest.raises(TrainingError, match=r"last\.pt: it is a folder; name a file$"):
+        run.train(spec(), patterns, tmp_path / "run")
+
+
 def test_a_label_without_training_faces_is_refused(patterns, tmp_path):
     without = patterns.take((patterns.labels != 4) | (patterns.splits != "train"))
     with pytest.raises(TrainingError, match="sad"):

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from mien.errors import RecipeError, TrainingError
@@ -62,3 +64,21 @@ def test_finished_runs_of_other_data_are_not_taken_for_these(patterns, tmp_path)
     other = patterns.take(patterns.splits != "test")
     with pytest.raises(TrainingError, match="other data"):
         tune.tune(str(tmp_path / "tiny.yaml"), other, *ask, begin=lambda *_: lambda step: None)
+
+
+def test_a_full_disk_says_that_the_same_command_continues(patterns, tmp_path, monkeypatch):
+    (tmp_path / "tiny.yaml").write_text(RECIPE)
+    ask = (str(tmp_path / "tiny.yaml"), patterns, tmp_path / "runs", ["seed=1"])
+    replace = Path.replace
+
+    def full(temporary, target):
+        if target.name == "best.pt":
+            raise OSError(28, "No space left on device")
+        replace(temporary, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(TrainingError, match=r"No space left on device; .*the same command continues there$") as told:
+        tune.tune(*ask, begin=lambda *_: lambda step: None)
+    assert "--resume" not in str(told.value)
+    monkeypatch.setattr(Path, "replace", replace)
+    assert len(tune.tune(*ask, begin=lambda *_: lambda step: None)) == 1

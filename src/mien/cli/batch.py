@@ -32,7 +32,7 @@ def batch(
     ] = None,
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; auto: the one of this machine.")] = None,
 ) -> None:
-    """Read very many pictures. Called again, it goes on where it stopped.
+    """Read very many pictures. Called again, it continues where it stopped.
 
     Exit code 0: all read; 1: some could not be read, now or before, see failures.csv; 2: none could, or the job
     stopped.

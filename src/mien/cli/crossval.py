@@ -27,8 +27,8 @@ def crossval(
 ) -> None:
     """Train a recipe on all folds but one, for each fold in turn; the test split is not read.
 
-    Finished folds are kept and half ones go on, so the command can be stopped and given again. Each fold is a run with
-    its model file and what it says of the faces it did not train on; figures of all are in folds.csv.
+    Finished folds are kept and half ones resumed, so the command can be stopped and given again. Each fold is a run
+    with its model file and what it says of the faces it did not train on; figures of all are in folds.csv.
     """
     require("pydantic", "train")
     from mien.recipes import loader as recipes
@@ -71,7 +71,7 @@ def crossval(
                     f" n = {row.n:,}, epoch {row.best_epoch} of {row.epochs}"
                 )
     except KeyboardInterrupt:
-        console.print(f"mien: stopped; runs are kept in {folder}, the same command goes on", soft_wrap=True)
+        console.print(f"mien: stopped; runs are kept in {folder}, the same command continues", soft_wrap=True)
         raise typer.Exit(130) from None
     _print_summary(rows, mark.partition(":")[0])
     if specs[0].data.protocol == "kfold":

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mien.errors import DataError
+from mien.errors import DataError, WriteError
 from mien.evaluate.ledger import Ledger, needed
 
 LedgerFile = Annotated[
@@ -54,7 +54,11 @@ def check_free(*paths: Path, overwrite: bool, option: str) -> None:
 
     Raises:
         DataError: one is there.
+        WriteError: one is a folder.
     """
+    folder = next((path for path in paths if path.is_dir()), None)
+    if folder:
+        raise WriteError(f"cannot write {folder}: it is a folder; name another place by {option}")
     there = next((path for path in paths if path.exists() and not overwrite), None)
     if there:
         raise DataError(f"{there} is there already: add --overwrite, or name another place by {option}")

@@ -31,7 +31,7 @@ def tune(
 ) -> None:
     """Train a recipe with each combination of values and rank them by validation; the test split is not read.
 
-    Finished runs are kept and half ones go on, so the command can be stopped and given again, or with more values.
+    Finished runs are kept and half ones resumed, so the command can be stopped and given again, or with more values.
     """
     require("pydantic", "train")
     from mien.recipes import loader as recipes
@@ -55,7 +55,7 @@ def tune(
     try:
         trials = search.tune(recipe, table.read(data), folder, over, changes or (), begin=begin)
     except KeyboardInterrupt:
-        console.print(f"mien: stopped; runs are kept in {folder}, the same command goes on", soft_wrap=True)
+        console.print(f"mien: stopped; runs are kept in {folder}, the same command continues", soft_wrap=True)
         raise typer.Exit(130) from None
     _print(trials, markdown)
 

@@ -19,7 +19,7 @@ PANELS = {
         "watch": "Watch faces in a window. Escape, Q or closing the window ends it, as does Ctrl-C.",
         "serve": "Serve a page and an HTTP API; SIGTERM ends it once what is under way is answered.",
         "app": "Write the browser app as a static site: camera, photos and videos read on the visitor's device alone.",
-        "batch": "Read very many pictures. Called again, it goes on where it stopped.",
+        "batch": "Read very many pictures. Called again, it continues where it stopped.",
         "bench": "Time each step on this machine: medians in milliseconds, and faces a second.",
     },
     "Train": {

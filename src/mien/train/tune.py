@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 
 from mien.data.table import Table
-from mien.errors import RecipeError
+from mien.errors import RecipeError, TrainingError, WriteError
 from mien.recipes import loader as recipes
 from mien.recipes.schema import Recipe
 from mien.runs import RunFolder
@@ -133,7 +133,16 @@ def trained(
     state = folder.read_state()
     done = state.get("state") == "finished" and state.get("data") == table.fingerprint
     if not done or not recipes.load_network(folder.recipe).is_experiment_of(spec):
-        run.train(spec, table, folder.path, resume=True, report=begin())
+        try:
+            run.train(spec, table, folder.path, resume=True, report=begin())
+        except TrainingError as error:
+            unwritten = error.__cause__
+            if not isinstance(unwritten, WriteError):
+                raise
+            resumes = (
+                "; what was written before is whole; the same command continues there" if unwritten.__cause__ else ""
+            )
+            raise TrainingError(f"{unwritten}{resumes}") from unwritten
     return folder
 
 
