@@ -30,11 +30,12 @@ from types import ModuleType
 def shown(value: object, most: int = 80) -> str:
     """Input as a message shows it: what does not print escaped, no more than ``most`` characters, the middle cut out.
 
-    >>> shown("a\\nb"), shown("x" * 500, 9)
-    ('a\\\\nb', 'xxx...xxx')
+    >>> shown("ä\\nb"), shown("x" * 500, 9)
+    ('ä\\\\nb', 'xxx...xxx')
     """
     text = str(value)
-    text = ascii(text if len(text) <= 4 * most else text[: 2 * most] + text[-2 * most :])[1:-1]
+    text = text if len(text) <= 4 * most else text[: 2 * most] + text[-2 * most :]
+    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
     half = (most - 3) // 2
     return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
 

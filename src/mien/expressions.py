@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 
-from mien.errors import LabelError
+from mien.errors import LabelError, shown
 
 #: The basic seven in FER2013's order (Goodfellow et al. 2013): label 0 is angry, 6 is neutral.
 BASIC_SEVEN: tuple[str, ...] = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -72,4 +72,4 @@ def canonical(name: str) -> str:
     # Slips of the pen alone: "Angst" is no misspelled anger but fear, in another language.
     near = get_close_matches(word, _EXPRESSION_OF, n=1, cutoff=0.75)
     hint = f"; did you mean {_EXPRESSION_OF[near[0]]!r}?" if near else ""
-    raise LabelError(f"{name!r} is not an expression mien knows ({', '.join(BASIC_EIGHT)}){hint}")
+    raise LabelError(f"'{shown(name)}' is not an expression mien knows ({', '.join(BASIC_EIGHT)}){hint}")

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from mien.errors import WriteError
+from mien.errors import WriteError, shown
 
 if os.name == "nt":
     import msvcrt
@@ -114,7 +114,7 @@ def _holder(path: Path) -> str:
     """Who wrote a lock, in words."""
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        return f"process {int(told['pid'])} on {str(told['host'])[:80]}"
+        return f"process {int(told['pid'])} on {shown(told['host'])}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"
 

@@ -143,7 +143,7 @@ class Recognizer:
             model = load(model, threads=threads, provider=provider)
         self.model = model
         if search not in SEARCHES:
-            raise DetectorError(f"no search is called {search!r}, only {', '.join(SEARCHES)}")
+            raise DetectorError(f"no search is called '{shown(search)}', only {', '.join(SEARCHES)}")
         self._search = search
         self._threads = threads
         self.detector = build(detector, threads=threads) if isinstance(detector, str) else detector
@@ -154,7 +154,7 @@ class Recognizer:
         framing = Framing.of(card.framing, self.detector.name)
         if framing is None:
             raise ModelError(
-                f"the model {card.name!r} does not say how to frame a face that {self.detector.name!r} finds,"
+                f"the model '{shown(card.name)}' does not say how to frame a face that {self.detector.name!r} finds,"
                 f" only {', '.join(card.framing) or 'nothing'}"
             )
         self._framing = framing
@@ -435,7 +435,8 @@ def _prior(card: Card, asked: Prior) -> NDArray[np.float64]:
     output = next(iter(card.outputs.values()))
     if not output.prior:
         raise ModelError(
-            f"the model {card.name!r} does not say under which prior its probabilities hold, so no other can be used;"
+            f"the model '{shown(card.name)}' does not say under which prior its probabilities hold, so no other can"
+            " be used;"
             " mien export writes that for models with the heads FER+ and FER2013"
         )
     return resolve(asked, output.labels)

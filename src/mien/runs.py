@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from mien import files
 from mien.data import protocol
 from mien.data.table import Table
-from mien.errors import DataError, TrainingError, WriteError
+from mien.errors import DataError, TrainingError, WriteError, shown
 from mien.recipes import loader as recipes
 from mien.recipes.loader import Experiment
 from mien.recipes.schema import Recipe
@@ -199,7 +199,8 @@ def labels(table: Table, recipe: Experiment) -> dict[str, tuple[str, ...]]:
     lacking = [name for name in heads if name not in table.label_sets]
     if lacking:
         raise DataError(
-            f"the recipe {recipe.name} learns {' and '.join(map(repr, lacking))}, and the table {table.info.name!r} has"
+            f"the recipe {recipe.name} learns {' and '.join(map(repr, lacking))}, and the table"
+            f" '{shown(table.info.name)}' has"
             f" only {', '.join(map(repr, table.label_sets))}: {_without(lacking, table, recipe)}"
         )
     return {name: table.label_sets[name] for name in heads}

@@ -53,6 +53,21 @@ def test_a_stopped_batch_says_what_is_kept(error, code, tmp_path, monkeypatch, c
     assert capsys.readouterr().err == said
 
 
+@pytest.mark.parametrize(
+    "words", [["evaluate"], ["export"], ["batch", "-o", "job"], ["data", "import", "folder", "-o", "x"]]
+)
+def test_a_name_that_is_too_long_for_a_file_is_one_line(words, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    more = ["--data", "x" * 400] if words[0] in ("evaluate", "export") else []
+    monkeypatch.setattr("sys.argv", ["mien", *words, "x" * 400, *more])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2
+    assert line.startswith("mien: ")
+    assert "x" * 100 not in line
+
+
 def test_sigterm_closes_what_is_open_and_is_told_by_the_exit_code(tmp_path, monkeypatch):
     def ended(*_, **__):
         with files.scratch(tmp_path / "x"):

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mien.download import cache_folder, is_offline
-from mien.errors import RecipeError, TrainingError, require
+from mien.errors import RecipeError, TrainingError, require, shown
 from mien.networks import build as networks
 from mien.networks import weights
 from mien.networks.build import Classifier
@@ -139,7 +139,7 @@ def _from_torchvision(name: str) -> Path:
     try:
         url = models.get_model_weights(name).DEFAULT.url
     except ValueError as error:
-        raise RecipeError(f"features.torchvision: no backbone is called {name!r}: {error}") from error
+        raise RecipeError(f"features.torchvision: no backbone is called '{shown(name)}': {error}") from error
     folder = cache_folder() / "weights"
     path = folder / url.rpartition("/")[2]
     if not path.exists():

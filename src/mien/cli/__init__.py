@@ -7,6 +7,7 @@ A verb's file is imported when the verb is called; it imports what is heavy insi
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import warnings
@@ -18,7 +19,7 @@ import typer
 
 from mien.cli.standard_output import Watched
 from mien.cli.verbs import HELP_OPTIONS, Verbs
-from mien.errors import MienError, MienWarning
+from mien.errors import MienError, MienWarning, shown
 
 app = typer.Typer(
     name="mien",
@@ -89,8 +90,11 @@ def main() -> None:
         code = 2
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
-    except OSError:
-        if not output.failed:
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # which looking whether a file is there already raises
+            print(f"mien: {error.strerror}: '{shown(error.filename)}'", file=sys.stderr)
+            code = 2
+        elif not output.failed:
             raise
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from mien.cli.options import Bins, By, LedgerFile, Overwrite, Persons, Split, Why, check_free, ledger_for
-from mien.errors import DataError, require
+from mien.errors import DataError, require, shown
 from mien.files import keep_inputs, write
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _check(protocol: str, split: Split, record: bool) -> None:
     if protocol != "official" and (protocol, split) not in _PROTOCOLS:
         wanted = ", ".join(f"--protocol {name} --split {of}" for name, of in _PROTOCOLS)
         raise DataError(
-            f"the protocol {protocol!r} makes no {split} faces that a model file could be measured on; besides"
+            f"the protocol '{shown(protocol)}' makes no {split} faces that a model file could be measured on; besides"
             f" official there is {wanted}"
         )
     if record and protocol != "official":

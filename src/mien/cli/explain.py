@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from mien.cli.options import LedgerFile, Overwrite, Split, Why, check_free, ledger_for
-from mien.errors import DataError, PictureError
+from mien.errors import DataError, PictureError, shown
 from mien.files import keep_inputs, write
 
 if TYPE_CHECKING:
@@ -153,4 +153,4 @@ def _chosen(predicted: Predictions, own: str, output: str | None) -> Scores:
     if found or output is None:
         return (found or list(predicted.scores))[0]
     scored = ", ".join(s.output for s in predicted.scores)
-    raise DataError(f"no output {output!r} of the model fits the data, only {scored}")
+    raise DataError(f"no output '{shown(output)}' of the model fits the data, only {scored}")

@@ -80,12 +80,12 @@ def fetch(
     from mien.detection.mediapipe import LANDMARKER
     from mien.detection.yunet import YUNET
     from mien.download import fetch as fetch_asset
-    from mien.errors import DetectorError
+    from mien.errors import DetectorError, shown
 
     assets = {"yunet": YUNET, "mediapipe": LANDMARKER}
     unknown = [name for name in names or () if name not in assets]
     if unknown:
-        raise DetectorError(f"no detector {unknown[0]!r} needs a file, only {', '.join(assets)}")
+        raise DetectorError(f"no detector '{shown(unknown[0])}' needs a file, only {', '.join(assets)}")
     for name in names or assets:
         print(f"{assets[name].sha256}  {fetch_asset(assets[name])}")
 

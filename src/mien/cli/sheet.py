@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.options import LedgerFile, Overwrite, Split, Why, check_free, ledger_for
-from mien.errors import DataError
+from mien.errors import DataError, shown
 from mien.files import keep_inputs, scratch, write
 
 if TYPE_CHECKING:
@@ -98,6 +98,6 @@ def _chosen(predicted: Predictions, own: str, output: str | None) -> Scores:
         found = [s for s in predicted.scores if s.output == output]
         if not found:
             scored = ", ".join(s.output for s in predicted.scores)
-            raise DataError(f"no output {output!r} of the model fits the data, only {scored}")
+            raise DataError(f"no output '{shown(output)}' of the model fits the data, only {scored}")
         return found[0]
     return next((s for s in predicted.scores if s.label_set == own), predicted.scores[0])

@@ -41,7 +41,7 @@ def _decoded(uri: str) -> bytes:
     head, comma, data = uri.partition(",")
     if not comma or not head.endswith(";base64"):
         raise PictureError(
-            f"a data URI that begins {uri[:32]!r}, expected 'data:image/...;base64,' and base64 after it"
+            f"a data URI that begins '{shown(uri, 32)}', expected 'data:image/...;base64,' and base64 after it"
         )
     try:
         # Lines may be wrapped; anything else that is not base64 is damage, which b64decode would skip in silence.

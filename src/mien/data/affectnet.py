@@ -27,7 +27,7 @@ from mien.data.cutting import Cut
 from mien.data.listed import Deal, Listed, write_listed
 from mien.data.partition import Progress
 from mien.data.writer import TableInfo
-from mien.errors import DataError
+from mien.errors import DataError, shown
 from mien.expressions import BASIC_EIGHT
 from mien.results import Box
 
@@ -130,7 +130,7 @@ def _images(root: Path, path: str, where: str) -> Path:
 
 def _code(text: str, where: str) -> int:
     if not (text.strip().isdecimal() and int(text) <= max(OTHERS)):
-        raise DataError(f"{where}: expression {text[:20]!r}, expected a number from 0 to {max(OTHERS)}")
+        raise DataError(f"{where}: expression '{shown(text, 20)}', expected a number from 0 to {max(OTHERS)}")
     return int(text)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mien.data.table import Table
 from mien.detection.framing import resize
 from mien.detection.quality import edges
-from mien.errors import DataError, MienError
+from mien.errors import DataError, MienError, shown
 from mien.sources.images import decode, luma
 
 _SIDE = 48
@@ -52,7 +52,8 @@ def values(table: Table, column: str) -> list[Any]:
     if measure is None:
         own = ", ".join(table.further) or "none"
         raise DataError(
-            f"the table {table.info.name!r} has no column {column!r}; its own: {own}; measured of the pictures:"
+            f"the table '{shown(table.info.name)}' has no column '{shown(column)}'; its own: {own}; measured of the"
+            " pictures:"
             f" {', '.join(MEASURES)}"
         )
     found = []
@@ -75,7 +76,9 @@ def clusters(table: Table, column: str | None = None) -> NDArray[np.int64]:
     if column is None:
         return table.groups
     if column not in table.further:
-        raise DataError(f"the table {table.info.name!r} has no column {column!r}, only {', '.join(table.further)}")
+        raise DataError(
+            f"the table '{shown(table.info.name)}' has no column '{shown(column)}', only {', '.join(table.further)}"
+        )
     said = table.column(column)
     names = [f"of {value}" if value not in {None, ""} else f"row {row}" for row, value in enumerate(said)]
     return np.unique(names, return_inverse=True)[1].astype(np.int64)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import DataError, LabelError, PictureError
+from mien.errors import DataError, LabelError, PictureError, shown
 from mien.expressions import BASIC_EIGHT, canonical
 from mien.sources.images import SUFFIXES, decode
 
@@ -103,7 +103,9 @@ def read_labels(text: str) -> list[str]:
     if twice:
         raise LabelError(f"the labels name {', '.join(twice)} more than once")
     if len(names) < 2:
-        raise LabelError(f"{text!r} names {len(names)} labels: expected names,in,order or a file with one a line")
+        raise LabelError(
+            f"'{shown(text)}' names {len(names)} labels: expected names,in,order or a file with one a line"
+        )
     return names
 
 
@@ -126,14 +128,14 @@ def label_folders(folders: Iterable[str], names: Sequence[str] | None = None) ->
         own = {name.casefold(): name for name in names}
         unknown = [folder for folder, word in words.items() if word.casefold() not in own]
         if unknown:
-            raise LabelError(f"folder {unknown[0]!r} is none of the labels {', '.join(names)}")
+            raise LabelError(f"folder '{shown(unknown[0])}' is none of the labels {', '.join(names)}")
         labels, label_of = tuple(names), {folder: own[word.casefold()] for folder, word in words.items()}
     else:
         label_of = {folder: _expression(folder, word) for folder, word in words.items()}
         wanted = {canonical(name) for name in names or label_of.values()}
         unknown = [folder for folder, label in label_of.items() if label not in wanted]
         if unknown:
-            raise LabelError(f"folder {unknown[0]!r} is none of the labels {', '.join(names or ())}")
+            raise LabelError(f"folder '{shown(unknown[0])}' is none of the labels {', '.join(names or ())}")
         labels = tuple(name for name in BASIC_EIGHT if name in wanted)
     return labels, {folder: labels.index(label) for folder, label in label_of.items()}
 
@@ -149,7 +151,9 @@ def _expression(folder: str, word: str) -> str:
     try:
         return canonical(word)
     except LabelError as error:
-        raise LabelError(f"folder {folder!r}: {error}; a label set of its own is named with --labels a,b,c") from error
+        raise LabelError(
+            f"folder '{shown(folder)}': {error}; a label set of its own is named with --labels a,b,c"
+        ) from error
 
 
 def _numbered(folders: list[str], names: Sequence[str] | None) -> dict[str, str]:

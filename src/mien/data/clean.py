@@ -30,7 +30,7 @@ from mien.data.audit import BLANK, NOT_A_FACE
 from mien.data.near import thumbnails
 from mien.data.partition import Progress
 from mien.data.table import Table
-from mien.errors import DataError, require
+from mien.errors import DataError, require, shown
 from mien.expressions import BASIC_EIGHT, FERPLUS_VOTES
 from mien.files import AtomicFile
 
@@ -141,7 +141,7 @@ def clean(
     labels = table.labels.copy()
     draft = _Draft(table, table.splits == "train", labels, table.targets(table.info.label_set).copy())
     if not draft.train.any():
-        raise DataError(f"the table {table.info.name!r} has no train rows to clean")
+        raise DataError(f"the table '{shown(table.info.name)}' has no train rows to clean")
     changed = {}
     for step in (s for s in STEPS if s in steps):
         before = len(draft.left_out) + sum(len(r) for r in draft.reasons.values())
@@ -219,7 +219,7 @@ def _votes(draft: _Draft, blend: float) -> None:
     names, votes = draft.table.info.labels, draft.table.votes
     if votes is None or not set(names) <= set(BASIC_EIGHT):
         raise DataError(
-            f"the step votes needs FER+ votes on labels that are expressions; {draft.table.info.name!r} has none"
+            f"the step votes needs FER+ votes on labels that are expressions; '{shown(draft.table.info.name)}' has none"
         )
     shares = ferplus.distribution(votes)[:, [BASIC_EIGHT.index(name) for name in names]]
     totals = shares.sum(axis=1, keepdims=True)

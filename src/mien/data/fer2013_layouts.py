@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from mien.data.class_folders import FoundPicture, find_pictures, read_picture
 from mien.data.partition import Progress
-from mien.errors import DataError, LabelError, MienError, require
+from mien.errors import DataError, LabelError, MienError, require, shown
 from mien.expressions import BASIC_SEVEN, FERPLUS_VOTES, canonical
 from mien.sources.images import decode, luma
 
@@ -90,12 +90,12 @@ def _label(value: object, where: str) -> int:
     with suppress(TypeError, ValueError):
         if 0 <= (label := int(str(value))) < len(BASIC_SEVEN):
             return label
-    raise DataError(f"{where}: emotion {value!r} is not one of 0-6 ({', '.join(BASIC_SEVEN)})")
+    raise DataError(f"{where}: emotion {shown(repr(value))} is not one of 0-6 ({', '.join(BASIC_SEVEN)})")
 
 
 def _split(usage: str, where: str) -> str:
     if usage.strip() not in SPLIT_OF:
-        raise DataError(f"{where}: usage {usage!r} is none of {', '.join(SPLIT_OF)}")
+        raise DataError(f"{where}: usage '{shown(usage)}' is none of {', '.join(SPLIT_OF)}")
     return SPLIT_OF[usage.strip()]
 
 
@@ -145,7 +145,7 @@ def parse_pixels(text: str, where: str) -> NDArray[np.uint8]:
     # Checked first because numpy stops at the first word that is no number.
     if not (text.isascii() and text.replace(" ", "").isdigit()):
         odd = next((word for word in text.split(" ") if word and not (word.isascii() and word.isdigit())), "")
-        raise DataError(f"{where}: pixel value {odd[:20]!r}, expected {SIZE * SIZE:,} whole numbers 0-255")
+        raise DataError(f"{where}: pixel value '{shown(odd, 20)}', expected {SIZE * SIZE:,} whole numbers 0-255")
     values = np.fromstring(text, dtype=np.int64, sep=" ")
     if len(values) != SIZE * SIZE:
         raise DataError(f"{where}: {len(values):,} pixels, expected {SIZE * SIZE:,} ({SIZE}x{SIZE})")

@@ -16,7 +16,7 @@ from mien.data.class_folders import FoundPicture, find_pictures, label_folders
 from mien.data.listed import Deal, Listed, write_listed
 from mien.data.partition import Progress, check_shares
 from mien.data.writer import OWN, TableInfo
-from mien.errors import DataError
+from mien.errors import DataError, shown
 from mien.expressions import BASIC_SEVEN
 
 
@@ -55,7 +55,9 @@ def read_about(path: Path, *, grouped: bool = False) -> About:
     if missing := [name for name in wanted if name not in names]:
         raise DataError(f"{path} has no column {', '.join(missing)}: expected {','.join(wanted)} and any further ones")
     if taken := sorted(set(further) & set(OWN)):
-        raise DataError(f"{path} has a column {taken[0]!r}, a name that tables use themselves: call it otherwise")
+        raise DataError(
+            f"{path} has a column '{shown(taken[0])}', a name that tables use themselves: call it otherwise"
+        )
     groups = {picture: line["group"] or "" for picture, line in rows.items()} if "group" in names else None
     return About(groups, {name: _typed({key: line[name] for key, line in rows.items()}) for name in further})
 
@@ -82,13 +84,13 @@ def _subjects(found: list[FoundPicture], pattern: str | None, groups: Mapping[st
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise DataError(f"the group pattern {pattern!r} is no regular expression: {error}") from error
+        raise DataError(f"the group pattern '{shown(pattern)}' is no regular expression: {error}") from error
     if compiled.groups != 1:
-        raise DataError(f"the group pattern {pattern!r} has {compiled.groups} capture groups, expected one")
+        raise DataError(f"the group pattern '{shown(pattern)}' has {compiled.groups} capture groups, expected one")
     matches = [compiled.search(picture.path) for picture in found]
     for picture, match in zip(found, matches, strict=True):
         if match is None or not match[1]:
-            raise DataError(f"the group pattern {pattern!r} finds no group in {picture.path}")
+            raise DataError(f"the group pattern '{shown(pattern)}' finds no group in {picture.path}")
     return [match[1] for match in matches if match]
 
 

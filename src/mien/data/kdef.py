@@ -17,7 +17,7 @@ from mien.data.listed import Deal, Listed, write_listed
 from mien.data.originals import match_names
 from mien.data.partition import Progress
 from mien.data.writer import TableInfo
-from mien.errors import DataError
+from mien.errors import DataError, shown
 from mien.expressions import BASIC_SEVEN
 
 #: What the codes in the names mean.
@@ -58,7 +58,7 @@ def import_kdef(
     """
     wanted = {angle.strip().upper() for angle in angles}
     if not wanted or not wanted <= set(ANGLES):
-        raise DataError(f"the angles {', '.join(angles)!r} are not among KDEF's {', '.join(ANGLES)}")
+        raise DataError(f"the angles '{shown(', '.join(angles))}' are not among KDEF's {', '.join(ANGLES)}")
     named, notes = match_names(root, rf"[AB]([FM]\d\d)({'|'.join(CODES)})({'|'.join(ANGLES)})", "AF01ANS.JPG")
     listed = [
         Listed(path, BASIC_SEVEN.index(CODES[match[2].upper()]), subject=match[1].upper())

@@ -25,7 +25,7 @@ from mien.data.listed import Deal, Listed, some, write_listed
 from mien.data.originals import inner_folder
 from mien.data.partition import Progress
 from mien.data.writer import TableInfo
-from mien.errors import DataError, LabelError
+from mien.errors import DataError, LabelError, shown
 from mien.expressions import BASIC_SEVEN, canonical
 
 #: What the repository is pinned to.
@@ -142,7 +142,7 @@ def _line(row: list[str], where: str) -> _Line:
         raise DataError(f"{where} is cut off: expected {','.join(_COLUMNS)}")
     annotator, image, emotion = (cell.strip() for cell in row)
     if Path(image).name != image or "\\" in image:
-        raise DataError(f"{where}: the picture {image[:60]!r} is not the name of a file in images/")
+        raise DataError(f"{where}: the picture '{shown(image, 60)}' is not the name of a file in images/")
     try:
         return _Line(annotator, image, canonical(emotion))
     except LabelError as error:

@@ -20,7 +20,7 @@ import numpy as np
 from mien.data.class_folders import SPLIT_OF
 from mien.data.partition import Progress, check_shares, settle, together
 from mien.data.writer import OWN, TableInfo, TableWriter, further_type, pixel_digest, sha256_of
-from mien.errors import DataError, LabelError, PictureError, require
+from mien.errors import DataError, LabelError, PictureError, require, shown
 from mien.expressions import BASIC_EIGHT, BASIC_SEVEN, canonical
 from mien.sources.images import decode
 
@@ -150,14 +150,16 @@ def _check(path: Path, columns: Columns, labels: Sequence[str] | None, only: Seq
         ("group", columns.group),
     ):
         if name is not None and name not in schema.names:
-            raise DataError(f"{path} has no column {name!r}, only {', '.join(schema.names)}: name it with --{option}")
+            raise DataError(
+                f"{path} has no column '{shown(name)}', only {', '.join(schema.names)}: name it with --{option}"
+            )
     image, label = schema.field(columns.image).type, schema.field(columns.label).type
     if not (_is_binary(image) or (types.is_struct(image) and image.get_field_index("bytes") >= 0)):
-        raise DataError(f"{path}: column {columns.image!r} is {image}, expected encoded pictures as bytes")
+        raise DataError(f"{path}: column '{shown(columns.image)}' is {image}, expected encoded pictures as bytes")
     value = label.value_type if types.is_dictionary(label) else label
     numbered = types.is_integer(value)
     if not (numbered or types.is_string(value) or types.is_large_string(value)):
-        raise DataError(f"{path}: column {columns.label!r} is {label}, expected whole numbers or names")
+        raise DataError(f"{path}: column '{shown(columns.label)}' is {label}, expected whole numbers or names")
     if not rows:
         raise DataError(f"{path} has no rows")
     names = tuple(labels) if labels else _stored_names(meta, columns.label)
@@ -271,7 +273,7 @@ def _scan(source: _Source, progress: Any) -> tuple[list[str], list[int | str | N
 def _split(value: str | None, row: int, source: _Source) -> str:
     split = SPLIT_OF.get(str(value).strip().lower())
     if split is None:
-        raise DataError(f"{source.path}, row {row}: split {value!r} is none of {', '.join(SPLIT_OF)}")
+        raise DataError(f"{source.path}, row {row}: split {shown(repr(value))} is none of {', '.join(SPLIT_OF)}")
     return split
 
 
@@ -291,7 +293,8 @@ def _label_names(
     strangers = [row for row, value in enumerate(values) if value is not None and value not in index_of]
     if strangers:
         raise LabelError(
-            f"{source.path}, row {strangers[0]}: label {values[strangers[0]]!r} is none of the {len(names)} labels"
+            f"{source.path}, row {strangers[0]}: label {shown(repr(values[strangers[0]]))} is none of the"
+            f" {len(names)} labels"
             f" {', '.join(names[:10])}{', …' if len(names) > 10 else ''}"
         )
     return order, index_of

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from mien.data.partition import Progress, together
 from mien.data.table import Table
 from mien.data.writer import TableInfo, TableWriter
-from mien.errors import DataError, LabelError, require
+from mien.errors import DataError, LabelError, require, shown
 from mien.expressions import BASIC_EIGHT, BASIC_SEVEN, canonical
 
 
@@ -99,7 +99,7 @@ def _check(tables: Sequence[Table]) -> None:
     fingerprints = [table.fingerprint for table in tables]
     for place, table in enumerate(tables):
         if fingerprints[place] in fingerprints[:place]:
-            raise DataError(f"the table {table.info.name!r} is there twice: every row would be its own copy")
+            raise DataError(f"the table '{shown(table.info.name)}' is there twice: every row would be its own copy")
 
 
 def _spelling(label: str) -> str:
@@ -122,7 +122,8 @@ def _pooled_labels(tables: Sequence[Table], labels: Sequence[str] | None) -> tup
         strange = sorted(words - set(BASIC_EIGHT))
         if strange:
             raise LabelError(
-                f"the table {table.info.name!r} has labels that are no expressions ({', '.join(strange)}): name those"
+                f"the table '{shown(table.info.name)}' has labels that are no expressions ({', '.join(strange)}):"
+                " name those"
                 " that the pool should have, in order, with --labels a,b,c"
             )
     return BASIC_EIGHT if all("contempt" in words for words in spelled) else BASIC_SEVEN
@@ -146,7 +147,8 @@ def _map(table: Table, pooled: tuple[str, ...]) -> NDArray[np.int64]:
     found = np.array([place.get(_spelling(label), -1) for label in table.info.labels])
     if (found < 0).all():
         raise LabelError(
-            f"the table {table.info.name!r} has the labels {', '.join(table.info.labels)}, none of them among the"
+            f"the table '{shown(table.info.name)}' has the labels {', '.join(table.info.labels)}, none of them among"
+            " the"
             f" pooled ones: {', '.join(pooled)}"
         )
     return found

@@ -30,7 +30,7 @@ from mien.data.audit import BLANK, NEAR
 from mien.data.near import near_pairs, thumbnails
 from mien.data.partition import deal, together
 from mien.data.table import Table
-from mien.errors import DataError
+from mien.errors import DataError, shown
 
 OVERSAMPLE = "oversample-before-split"
 RANDOM = "kfold-random"
@@ -154,7 +154,7 @@ def _check(name: str) -> None:
     if name not in NAMES:
         near = get_close_matches(name, NAMES, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise DataError(f"{name!r} is no protocol; there are {', '.join(NAMES)}{hint}")
+        raise DataError(f"'{shown(name)}' is no protocol; there are {', '.join(NAMES)}{hint}")
 
 
 # Near copies by table, searched once; gone with the table.
@@ -243,7 +243,7 @@ def _oversampled(table: Table, seed: int) -> Table:
     labels = table.labels
     largest = int(np.bincount(labels[labels >= 0], minlength=1).max())
     if not largest:
-        raise DataError(f"the table {table.info.name!r} has no labelled rows: there are no classes to fill up")
+        raise DataError(f"the table '{shown(table.info.name)}' has no labelled rows: there are no classes to fill up")
     rng = np.random.default_rng(seed)
     rows = [np.flatnonzero(labels >= 0)]
     for label in range(len(table.info.labels)):

@@ -20,7 +20,7 @@ from mien.data.listed import Deal, Listed, write_listed
 from mien.data.originals import inner_folder
 from mien.data.partition import Progress
 from mien.data.writer import TableInfo
-from mien.errors import DataError
+from mien.errors import DataError, shown
 from mien.expressions import BASIC_SEVEN
 
 #: The labels in the order of their codes, from 1.
@@ -79,7 +79,7 @@ def _row(root: Path, images: Path, line: str, where: str) -> Listed:
     codes = {str(number): label for number, label in enumerate(CODES, 1)}
     if split not in PUBLISHED or stem == name or code.strip() not in codes:
         raise DataError(
-            f"{where} reads {line[:40]!r}: expected train_ or test_, a number, .jpg, and a code from 1 to 7"
+            f"{where} reads '{shown(line, 40)}': expected train_ or test_, a number, .jpg, and a code from 1 to 7"
         )
     file = images / (f"{stem}_aligned.jpg" if images.name == "aligned" else name)
     return Listed(file.relative_to(root).as_posix(), BASIC_SEVEN.index(codes[code.strip()]), split)

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from mien.data import ferplus
 from mien.data.pictures import MappedWriter, Pictures, decode_all, mapped_name, open_mapped
 from mien.data.writer import FORMAT, OWN, SPLITS, TableInfo, TableWriter, further_type, table_schema
-from mien.errors import DataError, require
+from mien.errors import DataError, require, shown
 from mien.expressions import FERPLUS_VOTES, LABEL_SETS
 
 #: Rows of a column that are Python objects at a time.
@@ -127,7 +127,9 @@ class Table:
             DataError: there is no such column.
         """
         if name not in self.further:
-            raise DataError(f"the table {self.info.name!r} has no column {name!r}, only {', '.join(self.further)}")
+            raise DataError(
+                f"the table '{shown(self.info.name)}' has no column '{shown(name)}', only {', '.join(self.further)}"
+            )
         return self._columns[name].to_pylist()
 
     @property
@@ -175,7 +177,8 @@ class Table:
     def _check(self, label_set: str) -> None:
         if label_set not in self.label_sets:
             raise DataError(
-                f"the table {self.info.name!r} has no labels {label_set!r}, only {', '.join(self.label_sets)}"
+                f"the table '{shown(self.info.name)}' has no labels '{shown(label_set)}', only"
+                f" {', '.join(self.label_sets)}"
             )
 
     @property
@@ -224,7 +227,7 @@ class Table:
         part = self.take(self.splits == name)
         if not len(part):
             present = ", ".join(f"{s} ({(self.splits == s).sum()})" for s in SPLITS if s in set(self.splits))
-            raise DataError(f"the table {self.info.name!r} has no {name!r} rows, only {present}")
+            raise DataError(f"the table '{shown(self.info.name)}' has no '{shown(name)}' rows, only {present}")
         return part
 
     def encoded(self) -> Iterator[tuple[int, bytes, str]]:
@@ -246,7 +249,7 @@ class Table:
                 written.
         """
         if not len(self):
-            raise DataError(f"the table {self.info.name!r} has no rows")
+            raise DataError(f"the table '{shown(self.info.name)}' has no rows")
         if mapped is None:
             return decode_all(self._pictures, self.rows, size, grey, lambda shape: np.empty(shape, np.uint8))
         path = mapped / mapped_name(self.digests, size, grey)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import DataError, require
+from mien.errors import DataError, require, shown
 from mien.files import AtomicFile, explained
 
 FORMAT = 1
@@ -181,7 +181,7 @@ class TableWriter:
         if unknown := sorted(set(further) - set(self._further)):
             raise DataError(f"row {row}: the table has no column {', '.join(unknown)}")
         if split not in SPLITS:
-            raise DataError(f"row {row}: split {split!r} is none of {', '.join(SPLITS)}")
+            raise DataError(f"row {row}: split '{shown(split)}' is none of {', '.join(SPLITS)}")
         if label is not None and not 0 <= label < len(self._info.labels):
             raise DataError(f"row {row}: label {label} is outside 0-{len(self._info.labels) - 1}")
         self._rows.append(

@@ -23,7 +23,7 @@ from mien.detection.base import Detection, Detector
 from mien.detection.haar import Haar
 from mien.detection.yunet import YUNET, YuNet
 from mien.download import fetch
-from mien.errors import DetectorError, DownloadError
+from mien.errors import DetectorError, DownloadError, shown
 from mien.results import Box
 
 #: The names that :func:`build` takes.
@@ -60,7 +60,7 @@ def build(name: str = "auto", *, threads: int | None = None) -> Detector:
 
         return Mtcnn()
     if name != "auto":
-        raise DetectorError(f"no face detector is called {name!r}, only {', '.join(DETECTORS)}")
+        raise DetectorError(f"no face detector is called '{shown(name)}', only {', '.join(DETECTORS)}")
     try:
         return YuNet(fetch(YUNET, timeout=_PATIENCE), threads=threads)
     except DownloadError as error:

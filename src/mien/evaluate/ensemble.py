@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import DataError
+from mien.errors import DataError, shown
 from mien.evaluate.calibration import Calibration, fit
 from mien.evaluate.predictions import Predictions, Scores
 from mien.expressions import FUSED
@@ -73,7 +73,7 @@ def combine(members: Mapping[str, Predictions], choices: Mapping[str, Choice]) -
         scores = aligned.get(label_set, {})
         missing = [name for name, weight in choice.weights.items() if weight and name not in scores]
         if missing:
-            raise DataError(f"{', '.join(missing)} has no answers on {label_set!r} here, but was chosen")
+            raise DataError(f"{', '.join(missing)} has no answers on '{shown(label_set)}' here, but was chosen")
         first = next(iter(scores.values()))
         mean = np.sum(
             [weight * scores[name].probabilities for name, weight in choice.weights.items() if weight], axis=0
@@ -113,7 +113,7 @@ def _aligned(members: Mapping[str, Predictions]) -> dict[str, dict[str, Scores]]
     for label_set, found in shared.items():
         for name, scores in found.items():
             if scores.labels != found[one].labels or not np.array_equal(scores.rows, found[one].rows):
-                raise DataError(f"{one} and {name} answer to other faces or labels in {label_set!r}")
+                raise DataError(f"{one} and {name} answer to other faces or labels in '{shown(label_set)}'")
     return shared
 
 
@@ -122,7 +122,7 @@ def _choose(scores: Mapping[str, Scores]) -> Choice:
     known = [s.labelled() for s in scores.values()]
     truth = known[0].truth
     if not len(truth):
-        raise DataError(f"no validation face has a label in {known[0].label_set!r}")
+        raise DataError(f"no validation face has a label in '{shown(known[0].label_set)}'")
     probabilities = np.stack([s.probabilities.astype(np.float64) for s in known])
     counts, total = np.zeros(len(names)), np.zeros_like(probabilities[0])
     best, kept, mean = np.inf, counts, total

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import DataError
+from mien.errors import DataError, shown
 from mien.evaluate.metrics import BINS
 from mien.evaluate.predictions import Scores
 
@@ -159,7 +159,8 @@ def divide(column: str, rows: Ints, values: Sequence[Any], clusters: Ints, bins:
         place = [-1 if _absent(v) else index[v] for v in values]
     if not 2 <= len(names) <= _MOST_WORDS:
         raise DataError(
-            f"the column {column!r} makes {len(names)} groups of these faces: expected 2 to {_MOST_WORDS}; numbers of"
+            f"the column '{shown(column)}' makes {len(names)} groups of these faces: expected 2 to {_MOST_WORDS};"
+            " numbers of"
             f" more than {_MOST_NUMBERS} values are cut into groups, words are not"
         )
     return Grouping(column, names, rows, np.array(place, np.int64), clusters, edges)
@@ -235,7 +236,9 @@ def compare(scores: Scores, grouping: Grouping, *, seed: int = 0) -> Comparison:
     members, clusters = _aligned(part.rows, grouping)
     inside = members >= 0
     if not inside.any():
-        raise DataError(f"no face with a label in {scores.label_set!r} has a group in {grouping.column!r}")
+        raise DataError(
+            f"no face with a label in '{shown(scores.label_set)}' has a group in '{shown(grouping.column)}'"
+        )
     faces = _Faces.of(part.where(inside))
     members, clusters = members[inside], np.unique(clusters[inside], return_inverse=True)[1]
     rng = np.random.default_rng(seed)
@@ -264,7 +267,9 @@ def _aligned(rows: Ints, grouping: Grouping) -> tuple[Ints, Ints]:
     place = np.searchsorted(grouping.rows[order], rows)
     found = np.minimum(place, len(order) - 1)
     if not (grouping.rows[order][found] == rows).all():
-        raise DataError(f"the predictions have faces that the column {grouping.column!r} says nothing of: other data?")
+        raise DataError(
+            f"the predictions have faces that the column '{shown(grouping.column)}' says nothing of: other data?"
+        )
     return grouping.members[order[found]], grouping.clusters[order[found]]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import DataError, require
+from mien.errors import DataError, require, shown
 from mien.evaluate.predictions import Scores
 from mien.expressions import LABEL_SETS
 
@@ -68,7 +68,7 @@ def measure(scores: Scores, *, seed: int = 0) -> Figures:
     sk = require("sklearn.metrics", "tables")
     part = scores.labelled()
     if not len(part.truth):
-        raise DataError(f"no face of this split has a label in {scores.label_set!r}")
+        raise DataError(f"no face of this split has a label in '{shown(scores.label_set)}'")
     guess = part.probabilities.argmax(axis=1)
     present = np.unique(part.truth)
     columns = range(len(part.labels))

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from mien.data import ferplus
 from mien.data.table import Table
-from mien.errors import DataError, require
+from mien.errors import DataError, require, shown
 from mien.evaluate.calibration import Calibration
 from mien.evaluate.ledger import Ledger, needed
 from mien.expressions import FUSED
@@ -212,7 +212,8 @@ def _truths(model: Scorer, table: Table, part: Table) -> dict[str, tuple[str, ND
     known = "; ".join(f"{name}: {', '.join(output.labels)}" for name, output in outputs.items())
     unknown = sorted(set(own) - set().union(*(output.labels for output in outputs.values())))
     raise DataError(
-        f"the table {table.info.name!r} has the labels {', '.join(own)}; the model {model.card.name!r} knows {known}"
+        f"the table '{shown(table.info.name)}' has the labels {', '.join(own)}; the model '{shown(model.card.name)}'"
+        f" knows {known}"
         + (f"; it does not know {', '.join(unknown)}" if unknown else "")
         + ": import the data again with --labels in the model's words"
     )

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from mien.data.table import Table
 from mien.detection.framing import Framing, crop
-from mien.errors import DataError, LabelError, ModelError, PictureError
+from mien.errors import DataError, LabelError, ModelError, PictureError, shown
 from mien.evaluate.predictions import Scores
 from mien.evaluate.sampling import choose
 from mien.models import Model
@@ -163,7 +163,7 @@ def explain(
     name = _output(card.outputs, output)
     labels = card.outputs[name].labels
     if label is not None and label not in labels:
-        raise LabelError(f"no label {label!r} in the model's {name}, only {', '.join(labels)}")
+        raise LabelError(f"no label '{shown(label)}' in the model's {name}, only {', '.join(labels)}")
     found = recognizer.predict(picture, color="rgb").faces
     if face is not None and not 1 <= face <= len(found):
         raise PictureError(f"there is no face {face}: {len(found)} were found, counted from 1 on the left")
@@ -181,7 +181,7 @@ def explain(
 
 def _output(outputs: Mapping[str, object], asked: str | None) -> str:
     if asked is not None and asked not in outputs:
-        raise ModelError(f"the model has no output {asked!r}, only {', '.join(outputs)}")
+        raise ModelError(f"the model has no output '{shown(asked)}', only {', '.join(outputs)}")
     return asked or next(iter(outputs))
 
 
@@ -215,7 +215,7 @@ def average(
     right = scores.probabilities.argmax(axis=1) == scores.truth
     drawn = choose(np.where(right, scores.truth, -1), faces, seed)
     if not len(drawn):
-        raise DataError(f"the model answers no face of {part.info.name!r} right, so there is nothing to explain")
+        raise DataError(f"the model answers no face of '{shown(part.info.name)}' right, so there is nothing to explain")
     maps: list[MeanMap] = []
     for index in np.unique(scores.truth[drawn]).tolist():
         label, own = scores.labels[index], drawn[scores.truth[drawn] == index]

@@ -6,7 +6,8 @@ from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 
-from mien.errors import ModelError
+from mien.errors import ModelError, shown
+from mien.files import identity
 from mien.models.card import Card, Golden, Output, detach
 from mien.models.model import Model, read_file
 
@@ -33,11 +34,11 @@ def find(name_or_path: str | Path | None = None) -> Path:
     if name in shipped:
         return shipped[name]
     path = Path(name)
-    if path.is_file():
+    if identity(path):  # which takes a name that is too long for a file, too
         return path
     near = get_close_matches(name, shipped, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"installed: {', '.join(shipped) or 'none'}"
-    raise ModelError(f"no model {name!r}, neither installed nor a file; {hint}")
+    raise ModelError(f"no model '{shown(name)}', neither installed nor a file; {hint}")
 
 
 def load(name_or_path: str | Path | None = None, *, threads: int | None = None, provider: str = "cpu") -> Model:

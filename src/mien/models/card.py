@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import ModelError
+from mien.errors import ModelError, shown
 from mien.models.card_rules import check
 
 FORMAT = 3
@@ -149,7 +149,8 @@ class Card:
         if not fitting:
             told = f"only for {', '.join(f'{rate:g}' for rate in sorted(known))}" if known else "nor for any other"
             raise ModelError(
-                f"the model {self.name!r} does not say how sure it must be for a share of {error_rate:g} wrong answers,"
+                f"the model '{shown(self.name)}' does not say how sure it must be for a share of {error_rate:g}"
+                " wrong answers,"
                 f" {told}; mien export fits that on validation"
             )
         return known[max(fitting)]
@@ -223,7 +224,7 @@ def _document(value: bytes, where: str) -> dict[str, Any]:
         raise _invalid(where, "it names no format")
     if document["format"] not in _READ:
         known = f"{', '.join(map(str, _READ[:-1]))} and {FORMAT}"
-        found = ascii(document["format"])[:40]
+        found = shown(repr(document["format"]), 40)
         raise ModelError(f"{where} has card format {found}, this mien reads {known}: update mien or export again")
     return document
 
@@ -243,8 +244,10 @@ def _card(document: Mapping[str, Any], where: str) -> Card:
         card.golden_crop()
     except KeyError as error:
         raise _invalid(where, f"{error} is missing") from error
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except ValueError as error:
         raise _invalid(where, str(error)) from error
+    except (TypeError, AttributeError, RecursionError) as error:  # in Python's words, with the card's own in them
+        raise _invalid(where, shown(error, 160)) from error
     return card
 
 
@@ -258,8 +261,7 @@ def _output(stated: Mapping[str, Any]) -> Output:
 
 
 def _invalid(where: str, reason: str) -> ModelError:
-    told = reason.partition("\n")[0][:160]
-    return ModelError(f"{where} has no valid card: {told}; export it again")
+    return ModelError(f"{where} has no valid card: {reason}; export it again")
 
 
 def _entry(value: bytes) -> bytes:

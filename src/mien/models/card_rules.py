@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mien.errors import shown
+
 if TYPE_CHECKING:
     from mien.models.card import Card, Output
 
@@ -82,4 +84,4 @@ def _as_number(text: str) -> float:
 
 
 def _short(value: object) -> str:
-    return ascii(value)[:60]
+    return shown(repr(value), 60)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import ModelError, PictureError
+from mien.errors import ModelError, PictureError, shown
 from mien.models.card import Card, detach
 from mien.runtime import onnxruntime
 
@@ -62,7 +62,8 @@ class Model:
             columns, labels = output.shape[-1] if output.shape else None, self.card.outputs[output.name].labels
             if isinstance(columns, int) and columns != len(labels):
                 raise ModelError(
-                    f"{path} has no valid card: {len(labels)} labels for the {columns} columns of {output.name!r};"
+                    f"{path} has no valid card: {len(labels)} labels for the {columns} columns of"
+                    f" '{shown(output.name)}';"
                     " export it again"
                 )
 
@@ -135,7 +136,7 @@ def _first_line(error: BaseException) -> str:
 def _providers(name: str) -> list[str]:
     """What ONNX Runtime is to compute with, the processor last."""
     if name not in PROVIDERS:
-        raise ModelError(f"no provider is called {name!r}, only {', '.join(PROVIDERS)}")
+        raise ModelError(f"no provider is called '{shown(name)}', only {', '.join(PROVIDERS)}")
     wanted, package = PROVIDERS[name]
     if wanted not in onnxruntime.get_available_providers():
         raise ModelError(

@@ -16,7 +16,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import LabelError, ModelError
+from mien.errors import LabelError, ModelError, shown
 from mien.expressions import BASIC_SEVEN, canonical
 
 #: Priors by name. ``natural``: the shares of single FER+ votes for FER2013's training faces, web pictures that were
@@ -47,7 +47,7 @@ def resolve(prior: Prior, labels: Sequence[str]) -> NDArray[np.float64]:
     """
     where = "the prior"
     if isinstance(prior, (str, Path)):
-        where = f"the prior {str(prior)!r}"
+        where = f"the prior '{shown(prior)}'"
         named = NAMED.get(str(prior))
         prior = _read(Path(prior)) if named is None else named
     shares = {_label(name, labels): share for name, share in prior.items()}
@@ -82,11 +82,13 @@ def _read(path: Path) -> Mapping[str, float]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ModelError(f"no prior {str(path)!r}: neither a file nor one of {', '.join(NAMED)}") from error
-    except (OSError, ValueError) as error:
-        raise ModelError(f"the prior {str(path)!r} cannot be read as JSON: {error}") from error
+        raise ModelError(f"no prior '{shown(path)}': neither a file nor one of {', '.join(NAMED)}") from error
+    except OSError as error:
+        raise ModelError(f"the prior '{shown(path)}' cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ModelError(f"the prior '{shown(path)}' cannot be read as JSON: {error}") from error
     if not isinstance(found, dict):
-        raise ModelError(f"the prior {str(path)!r} is no JSON object of labels and shares")
+        raise ModelError(f"the prior '{shown(path)}' is no JSON object of labels and shares")
     return found
 
 

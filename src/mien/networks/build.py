@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mien.errors import RecipeError, require
+from mien.errors import RecipeError, require, shown
 from mien.networks.attentional import AttentionalBackbone
 from mien.networks.residual import ResidualBackbone
 from mien.networks.separable import SeparableBackbone
@@ -177,11 +177,11 @@ def _from_timm(spec: Backbone, channels: int) -> nn.Module:
         options["pad_type"] = "same"
     if not timm.is_model(spec.name.partition(".")[0]):
         near = timm.list_models(f"*{spec.name[:6]}*")[:5]
-        raise RecipeError(f"timm has no backbone {spec.name!r}" + (f"; near: {', '.join(near)}" if near else ""))
+        raise RecipeError(f"timm has no backbone '{shown(spec.name)}'" + (f"; near: {', '.join(near)}" if near else ""))
     try:
         return timm.create_model(spec.name, pretrained=False, num_classes=0, in_chans=channels, **options)
     except (TypeError, RuntimeError, AssertionError) as error:
-        raise RecipeError(f"timm cannot build {spec.name!r} like this: {str(error).splitlines()[0]}") from error
+        raise RecipeError(f"timm cannot build '{shown(spec.name)}' like this: {str(error).splitlines()[0]}") from error
 
 
 def _from_torchvision(spec: Backbone, channels: int) -> nn.Module:
@@ -191,11 +191,11 @@ def _from_torchvision(spec: Backbone, channels: int) -> nn.Module:
         network = models.get_model(spec.name, weights=None, **options)
     except ValueError as error:
         raise RecipeError(
-            f"torchvision has no backbone {spec.name!r}; it has {', '.join(models.list_models())}"
+            f"torchvision has no backbone '{shown(spec.name)}'; it has {', '.join(models.list_models())}"
         ) from error
     linear = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Linear)]
     if not linear:
-        raise RecipeError(f"torchvision's {spec.name!r} has no linear classifier to replace: take timm's")
+        raise RecipeError(f"torchvision's '{shown(spec.name)}' has no linear classifier to replace: take timm's")
     _replace(network, linear[-1][0], nn.Identity())
     if channels != 3:
         name, first = next(_convolutions(network))
@@ -230,7 +230,9 @@ def _replace(network: nn.Module, name: str, module: nn.Module) -> None:
 def _make_stem_small(backbone: nn.Module, name: str) -> None:
     place, first = next(_convolutions(backbone))
     if first.stride == (1, 1) or not isinstance(getattr(backbone, "maxpool", None), nn.Module):
-        raise RecipeError(f"stem: small replaces a strided convolution and a max pooling, which {name!r} has not")
+        raise RecipeError(
+            f"stem: small replaces a strided convolution and a max pooling, which '{shown(name)}' has not"
+        )
     small = nn.Conv2d(first.in_channels, first.out_channels, 3, padding=1, bias=first.bias is not None)
     nn.init.kaiming_normal_(small.weight, mode="fan_out", nonlinearity="relu")
     _replace(backbone, place, small)

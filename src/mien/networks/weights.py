@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from mien import models
 from mien.download import cache_folder, is_offline
-from mien.errors import TrainingError, require
+from mien.errors import TrainingError, require, shown
 from mien.networks import build, unfolding
 from mien.networks.build import Classifier, stem_name
 from mien.networks.residual import added_blocks, deepened
@@ -245,7 +245,7 @@ def _from_hub(name: str) -> dict[str, Tensor]:
     config = timm.models.get_pretrained_cfg(name) if timm.models.is_model_pretrained(name) else None
     if config is None or not config.hf_hub_id:
         known = timm.list_models(f"{name.partition('.')[0]}*", pretrained=True)[:8]
-        raise TrainingError(f"the hub has no weights {name!r}; it has {', '.join(known) or 'none of that name'}")
+        raise TrainingError(f"the hub has no weights '{shown(name)}'; it has {', '.join(known) or 'none of that name'}")
     address = f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
     if is_offline():
         raise TrainingError(f"MIEN_OFFLINE forbids fetching {name}: download {address} and put it at {local}")

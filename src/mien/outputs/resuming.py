@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mien import files
-from mien.errors import MienError
+from mien.errors import MienError, shown
 from mien.results import COLUMNS
 
 #: What made a table: names and values, plain enough for JSON.
@@ -63,7 +63,7 @@ def check(path: Path, made: Made) -> None:
 
 
 def _short(value: object) -> str:
-    return ascii(value)[:40]
+    return shown(repr(value), 40)
 
 
 def keep(

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from mien.errors import RecipeError
+from mien.errors import RecipeError, shown
 from mien.recipes.classical_schema import KINDS, ClassicalRecipe, Pca
 from mien.recipes.network_schema import Attentional, Backbone, Residual, Separable, Vgg, Weights
 from mien.recipes.schema import Augmentation, Data, Distillation, Head, Recipe, Stage
@@ -80,7 +80,7 @@ def read(name_or_path: str | Path) -> tuple[str, str]:
     if str(name_or_path) not in names():
         near = get_close_matches(str(name_or_path), names(), n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; shipped: {', '.join(names())}, or give a .yaml file"
-        raise RecipeError(f"no recipe {str(name_or_path)!r}{hint}")
+        raise RecipeError(f"no recipe '{shown(name_or_path)}'{hint}")
     text = (resources.files("mien.recipes") / f"{name_or_path}.yaml").read_text(encoding="utf-8")
     return text, f"recipe {name_or_path}"
 
@@ -227,7 +227,7 @@ def _positions(holder: Any, key: str, change: str) -> list[int]:
     if isinstance(holder, list) and key.isdecimal() and int(key) < len(holder):
         return [int(key)]
     held = f"a list of {len(holder)}, counted from 0" if isinstance(holder, list) else "no list and no mapping"
-    raise RecipeError(f"cannot set {_short(change)}: there is no {key!r} in {held}")
+    raise RecipeError(f"cannot set {_short(change)}: there is no '{shown(key)}' in {held}")
 
 
 def dump(recipe: Experiment) -> str:
@@ -247,8 +247,7 @@ def _describe(fault: Any, root: type[BaseModel]) -> str:
 
 def _plain(text: str, most: int = 80) -> str:
     """What a recipe says, as a message may repeat it: in one line, and not all of it."""
-    shown = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text[: most + 1])
-    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+    return shown(text, most)
 
 
 def _short(value: object) -> str:

@@ -20,7 +20,7 @@ from mien.data import protocol
 from mien.data import table as tables
 from mien.data.clean import Outside
 from mien.data.table import Table
-from mien.errors import DataError, ModelError, TrainingError
+from mien.errors import DataError, ModelError, TrainingError, shown
 from mien.evaluate import predictions
 from mien.evaluate.ledger import Ledger
 from mien.evaluate.predictions import Predictions
@@ -120,7 +120,7 @@ def out_of_fold(folders: Sequence[str | Path], table: Table) -> Outside:
             raise DataError(f"{folder} is no run of protocol kfold: its validation faces are nobody's fold")
         scores = [s for s in found.predictions["validation"].scores if s.label_set == table.info.label_set]
         if not scores:
-            raise DataError(f"{folder} has no head for the labels {table.info.label_set!r}")
+            raise DataError(f"{folder} has no head for the labels '{shown(table.info.label_set)}'")
         for row, probabilities in zip(scores[0].rows.tolist(), scores[0].probabilities.astype(float), strict=True):
             sums[row] = sums.get(row, 0) + probabilities
             counts[row] += 1

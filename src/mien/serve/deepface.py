@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from mien.compat import deepface
 from mien.compat.inputs import opened
-from mien.errors import PictureError
+from mien.errors import PictureError, shown
 from mien.recognizer import Recognizer
 from mien.serve import bodies, problems
 from mien.serve.admission import unless_gone
@@ -164,5 +164,5 @@ def _truth(given: Mapping[str, Any], name: str, default: bool) -> bool:
     value = given.get(name, default)
     text = str(value).strip().lower()
     if text not in _TRUE + _FALSE:
-        raise Problem("bad-request", f"{name}={text[:40]!r}, expected true or false")
+        raise Problem("bad-request", f"{name}='{shown(text, 40)}', expected true or false")
     return text in _TRUE

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mien.benchmark import scene
 from mien.detection.base import Detector
 from mien.detection.detectors import build
-from mien.errors import DetectorError, ModelError
+from mien.errors import DetectorError, ModelError, shown
 from mien.models import Model, load
 from mien.outputs.draw import annotate
 from mien.recognizer import Recognizer
@@ -113,10 +113,12 @@ class Engine:
         """
         name = options.model or next(iter(self.models))
         if name not in self.models:
-            raise Problem("wrong-parameters", f"no model {name!r} is served, only {', '.join(self.models)}")
+            raise Problem("wrong-parameters", f"no model '{shown(name)}' is served, only {', '.join(self.models)}")
         detector = options.detector or next(iter(self.detectors))
         if detector not in self.detectors:
-            raise Problem("wrong-parameters", f"no detector {detector!r} is served, only {', '.join(self.detectors)}")
+            raise Problem(
+                "wrong-parameters", f"no detector '{shown(detector)}' is served, only {', '.join(self.detectors)}"
+            )
         try:
             return Recognizer(
                 self.models[name],

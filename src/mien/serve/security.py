@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mien.errors import shown
 from mien.serve.logs import log, told
 from mien.serve.metrics import Metrics
 from mien.serve.problems import Gone, Problem
@@ -67,7 +68,7 @@ class Guard:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self._is_host(host):
-            detail = f"the service is not called {_shown(host)}; mien serve --allow-host NAME allows a name"
+            detail = f"the service is not called '{shown(host)}'; mien serve --allow-host NAME allows a name"
             raise Problem("host-not-allowed", detail)
         origin = headers.get("origin")
         if origin is not None and (scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD", "OPTIONS")):
@@ -89,10 +90,13 @@ class Guard:
         return True
 
     def _check_origin(self, origin: str, host: str) -> None:
-        parts = urlsplit(origin)
-        same = parts.scheme in ("http", "https") and _place(parts.netloc) == _place(host)
+        try:
+            parts = urlsplit(origin)
+            same = parts.scheme in ("http", "https") and _place(parts.netloc) == _place(host)
+        except ValueError:  # as of "http://[", which no browser sends
+            same = False
         if not same and origin not in self._settings.cors:
-            raise Problem("origin-not-allowed", f"{_shown(origin)} is not this service; mien serve --cors allows it")
+            raise Problem("origin-not-allowed", f"'{shown(origin)}' is not this service; mien serve --cors allows it")
 
     def _check_key(self, headers: Headers) -> None:
         scheme, _, given = headers.get("authorization", "").partition(" ")
@@ -125,10 +129,6 @@ def _place(netloc: str) -> str:
     """Name and port, the usual ones left out, as the scheme behind a proxy is another."""
     netloc = netloc.lower()
     return netloc.removesuffix(":80").removesuffix(":443")
-
-
-def _shown(text: str) -> str:
-    return ascii(text[:100])
 
 
 class Watch:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.errors import MienError
+from mien.errors import MienError, shown
 
 _SIZE = re.compile(r"(\d{1,12})\s*([kmg]?)b?", re.IGNORECASE)
 _FACTOR = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
@@ -78,7 +78,7 @@ def parse_size(text: str) -> int:
     found = _SIZE.fullmatch(text.strip())
     size = int(found[1]) * _FACTOR[found[2].lower()] if found else 0
     if not size:
-        raise MienError(f"{text!r} is no size: write a number of bytes, or 512K, 8M, 1G")
+        raise MienError(f"'{shown(text)}' is no size: write a number of bytes, or 512K, 8M, 1G")
     return size
 
 

@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Protocol, TypeAlias, cast
 
-from mien.errors import PictureError, SourceError
+from mien.errors import PictureError, SourceError, shown
 from mien.sources import images
 
 #: How the names of archives end.
@@ -176,7 +176,7 @@ def _shown(path: Path, name: str) -> str:
 
 def _told(error: Exception) -> str:
     """An error's text in one line; it may quote the archive."""
-    return ascii(str(error) or type(error).__name__)[1:-1]
+    return shown(str(error) or type(error).__name__, 200)
 
 
 def _zip_entries(raw: io.FileIO, budget: _Budget) -> Iterator[_Entry]:

@@ -25,7 +25,7 @@ from pathlib import Path
 import httpcore2
 import httpx2
 
-from mien.errors import SourceError, WriteError
+from mien.errors import SourceError, WriteError, shown
 from mien.files import AtomicFile
 from mien.sources.addresses import check_online
 from mien.sources.connection import CheckedBackend, Clock, explained
@@ -252,7 +252,7 @@ def _check_reply(name: str, status: int, headers: httpx2.Headers) -> None:
         raise SourceError(f"{name}: the server answers {status}{reason}; {hint}")
     coding = headers.get("Content-Encoding", "").strip().lower()
     if coding not in ("", "identity"):
-        raise SourceError(f"{name}: sent packed ({coding[:40]!a}) without being asked; fetch it by hand")
+        raise SourceError(f"{name}: sent packed ('{shown(coding, 40)}') without being asked; fetch it by hand")
 
 
 def _body(reply: Reply, limit: int, seconds: float) -> Iterator[bytes]:

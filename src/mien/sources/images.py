@@ -242,7 +242,7 @@ def _explained(name: str | None) -> Iterator[None]:
     except MemoryError as error:
         raise PictureError(f"{prefix}this machine has too little memory for it: make it smaller") from error
     except Exception as error:  # Pillow's decoders raise all kinds of errors on damaged data
-        told = ascii(" ".join(str(error).split()))[1:-1][:200]  # decoders quote the file, over several lines
+        told = shown(" ".join(str(error).split()), 200)  # decoders quote the file, over several lines
         raise PictureError(f"{prefix}damaged or cut off: {told or type(error).__name__}") from error
     finally:
         _decoding.depth -= 1
@@ -283,7 +283,7 @@ def _from_array(array: NDArray[Any], color: str | None) -> NDArray[np.uint8]:
             f"an array of shape {array.shape}, expected (H, W) or (H, W, 1) if grey, (H, W, 3 or 4) if not"
         )
     if color not in (None, "rgb", "bgr"):
-        raise PictureError(f"color={color!r}, expected 'rgb' or 'bgr'")
+        raise PictureError(f"color={shown(repr(color))}, expected 'rgb' or 'bgr'")
     pixels = _to_bytes(array)
     if pixels.shape[2] == 1:
         return np.repeat(pixels, 3, axis=2)

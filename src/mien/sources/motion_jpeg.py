@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mien.errors import SourceError
+from mien.errors import SourceError, shown
 from mien.sources.http import MAX_BYTES, Reply, too_large
 
 #: Bytes before a part: its headers, or what precedes the first boundary.
@@ -34,7 +34,7 @@ def parts(reply: Reply, *, max_bytes: int = MAX_BYTES, seconds: float = PART_SEC
     """
     boundary = (reply.boundary or "").strip().lstrip("-").encode("latin-1", "replace")
     if not boundary:
-        raise SourceError(f"{reply.name}: not a motion-JPEG stream, its type is {reply.content_type!a}")
+        raise SourceError(f"{reply.name}: not a motion-JPEG stream, its type is '{shown(reply.content_type)}'")
     stream = _Stream(reply)
     reply.allow(seconds)
     mark = stream.first_mark(boundary)

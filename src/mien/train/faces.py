@@ -18,7 +18,7 @@ from torch import Tensor
 from mien.data import protocol
 from mien.data.table import Table
 from mien.download import cache_folder
-from mien.errors import TrainingError
+from mien.errors import TrainingError, shown
 from mien.recipes.loader import Experiment
 from mien.recipes.schema import Data, Head
 from mien.train import losses
@@ -83,7 +83,9 @@ def load(table: Table, split: str, recipe: Experiment, device: torch.device) -> 
             part, truth = part.take(keep), {name: labels[keep] for name, labels in truth.items()}
     for name, labels in truth.items():
         if not (labels >= 0).any():
-            raise TrainingError(f"no {split} face of {table.info.name!r} has a label in {name!r}: leave that head out")
+            raise TrainingError(
+                f"no {split} face of '{shown(table.info.name)}' has a label in '{shown(name)}': leave that head out"
+            )
     learned = {name: torch.tensor(rows, device=device) for name, rows in targets.items()}
     return Faces(
         pixels(part, recipe.data, device),
@@ -123,7 +125,7 @@ def _check_labels(table: Table, targets: dict[str, np.ndarray], heads: Sequence[
         if len(absent):
             names = ", ".join(table.label_sets[head.label_set][k] for k in absent)
             raise TrainingError(
-                f"no training face of {table.info.name!r} is labelled {names} in {head.label_set!r}:"
+                f"no training face of '{shown(table.info.name)}' is labelled {names} in '{shown(head.label_set)}':"
                 " such a label cannot be learned; import the data with the labels that it has"
             )
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 
 from mien.data.table import Table
-from mien.errors import RecipeError, TrainingError, WriteError
+from mien.errors import RecipeError, TrainingError, WriteError, shown
 from mien.recipes import loader as recipes
 from mien.recipes.schema import Recipe
 from mien.runs import RunFolder
@@ -61,7 +61,7 @@ def combinations(over: Iterable[str]) -> list[dict[str, str]]:
     for item in over:
         path, equals, text = item.partition("=")
         if not equals or not path or not text:
-            raise RecipeError(f"cannot try {item!r}: write path=a,b,c, as in stages.0.learning_rate=0.1,0.01")
+            raise RecipeError(f"cannot try '{shown(item)}': write path=a,b,c, as in stages.0.learning_rate=0.1,0.01")
         if path in choices:
             raise RecipeError(f"{path} is given twice: put all its values into one --over")
         choices[path] = _split(text)
@@ -73,7 +73,7 @@ def _split(text: str) -> list[str]:
     try:
         nodes = yaml.compose(f"[{text}]", Loader=yaml.SafeLoader).value
     except yaml.YAMLError as error:
-        raise RecipeError(f"{text!r} is no list of values in YAML") from error
+        raise RecipeError(f"'{shown(text)}' is no list of values in YAML") from error
     return [f"[{text}]"[node.start_mark.index : node.end_mark.index].strip() for node in nodes]
 
 

@@ -17,7 +17,7 @@ from mien import files as mien_files
 from mien import models
 from mien.detection.yunet import YUNET
 from mien.download import fetch
-from mien.errors import MienError
+from mien.errors import MienError, shown
 from mien.web import icons, runtime
 
 #: The model that is put in where none is named: the smallest.
@@ -65,7 +65,7 @@ def content(model: str | Path = MODEL) -> dict[str, bytes]:
     path = models.find(model)
     card = models.read_card(path)
     if "yunet" not in card.framing:
-        raise models.ModelError(f"the model {card.name!r} does not say how to frame a face that YuNet finds")
+        raise models.ModelError(f"the model '{shown(card.name)}' does not say how to frame a face that YuNet finds")
     name = f"{path.stem}.onnx"
     files = {file.name: file.read_bytes() for file in sorted((PACKAGE_FOLDER / "page").iterdir()) if file.is_file()}
     files["icons/icon.svg"] = files.pop("icon.svg")
