@@ -28,6 +28,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from recording import record
 
 from mien.data import table as tables
 from mien.detection.base import Detector
@@ -165,8 +166,8 @@ def main() -> None:
     parser.add_argument("--table", type=Path, help="print what docs/faces.md shows of such a file")
     options = parser.parse_args()
     if options.table:
-        record = json.loads(options.table.read_text(encoding="utf-8"))
-        print(table(record), sentence(record), sep="\n\n")
+        recorded = json.loads(options.table.read_text(encoding="utf-8"))
+        print(table(recorded), sentence(recorded), sep="\n\n")
         return
     cv2.setNumThreads(1)
     train = tables.read(options.data).split("train")
@@ -181,10 +182,7 @@ def main() -> None:
     figures: dict[str, Any] = {"faces": len(faces), "detectors": detectors}
     if "mediapipe" in detectors:
         figures["mesh"] = mesh(faces)
-    text = json.dumps({"command": sys.argv[1:], "figures": figures}, indent=1)
-    print(text)
-    if options.record:
-        options.record.write_text(text + "\n")
+    record(figures, options.record)
 
 
 if __name__ == "__main__":

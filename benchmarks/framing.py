@@ -22,14 +22,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from recording import record
 
 from mien.data import table
 from mien.detection.base import Detection, Detector
@@ -202,10 +201,7 @@ def main() -> None:
         figures = measure(data, options.detectors, options.faces or 1000, options.seed)
     else:
         figures = pipeline(data, options.detectors, options.split, options.faces, options.seed, options.model)
-    text = json.dumps({"command": sys.argv[1:], "figures": figures}, indent=1)
-    print(text)
-    if options.record:
-        options.record.write_text(text + "\n")
+    record(figures, options.record)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,13 @@ face, one thread. MIEN_CACHE names a folder with the landmarker's file where it 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from recording import record
 
 from mien.classical.landmark_features import build
 from mien.data import table as tables
@@ -47,10 +46,7 @@ def main() -> None:
     chosen = np.sort(np.random.default_rng(options.seed).choice(len(train), options.faces, replace=False))
     faces = train.take(chosen).pictures(grey=True)
     figures = [measure(faces, size) for size in options.sizes]
-    text = json.dumps({"command": sys.argv[1:], "faces": options.faces, "figures": figures}, indent=1)
-    print(text)
-    if options.record:
-        options.record.write_text(text + "\n")
+    record(figures, options.record, faces=options.faces)
 
 
 if __name__ == "__main__":

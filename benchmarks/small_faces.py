@@ -11,13 +11,12 @@ and the least size from which on more than half of what the model knows beyond t
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from recording import record
 
 from mien.data import table as tables
 from mien.detection.framing import FER2013_FRAMING, Framing, crop
@@ -70,10 +69,7 @@ def main() -> None:
     parser.add_argument("--record", type=Path, help="write the figures into this JSON file as well")
     options = parser.parse_args()
     figures = measure(tables.read(options.data), options.model, options.faces, options.seed)
-    text = json.dumps({"command": sys.argv[1:], "figures": figures}, indent=1)
-    print(text)
-    if options.record:
-        options.record.write_text(text + "\n")
+    record(figures, options.record)
 
 
 if __name__ == "__main__":

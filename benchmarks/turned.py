@@ -11,8 +11,6 @@ angle; ``same`` the share that is answered as in the upright scene. MIEN_CACHE n
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ import cv2
 import numpy as np
 from framing import scene
 from numpy.typing import NDArray
+from recording import record
 
 from mien.data import table
 from mien.recognizer import Recognizer
@@ -69,10 +68,7 @@ def main() -> None:
     chosen = np.sort(np.random.default_rng(options.seed).choice(len(train), options.faces, replace=False))
     faces = train.take(chosen).pictures(grey=True)
     figures = {search: measure(faces, search) for search in ("full", "quick")}
-    text = json.dumps({"command": sys.argv[1:], "figures": figures}, indent=1)
-    print(text)
-    if options.record:
-        options.record.write_text(text + "\n")
+    record(figures, options.record)
 
 
 if __name__ == "__main__":

@@ -18,9 +18,7 @@ MIEN_CACHE names a folder with YuNet's file where it cannot be downloaded.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from recording import record
 
 from mien.data import table as tables
 from mien.detection.base import LONGEST, Detection, fitted, ordered
@@ -162,10 +161,7 @@ def main() -> None:
         "same": same(train.take(chosen).pictures(grey=True), options.pictures, options.seed),
         "times": times(options.rounds),
     }
-    text = json.dumps({"command": sys.argv[1:], "figures": figures}, indent=1)
-    print(text)
-    if options.record:
-        options.record.write_text(text + "\n")
+    record(figures, options.record)
 
 
 if __name__ == "__main__":

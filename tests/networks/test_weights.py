@@ -125,11 +125,18 @@ def test_heads_of_a_file_are_taken_where_it_names_the_same_labels(files, tmp_pat
     other = declared(state, tmp_path / "b.safetensors", **CAFFE, labels={"fer2013": ("joy", *seven[1:])})
     _, loaded = started(other, "data.color=rgb")
     assert loaded.new == ("heads.fer2013.weight", "heads.fer2013.bias")
+    short = {**state, "heads.fer2013.weight": torch.randn(6, 512), "heads.fer2013.bias": torch.randn(6)}
+    _, loaded = started(
+        declared(short, tmp_path / "d.safetensors", **CAFFE, labels={"fer2013": seven}), "data.color=rgb"
+    )
+    assert loaded.new == ("heads.fer2013.weight", "heads.fer2013.bias")
     _, loaded = started(declared(state, tmp_path / "c.safetensors", **CAFFE), "data.color=rgb")
     assert set(loaded.unused) == set(head)
 
 
-@pytest.mark.parametrize("expected", [{"mean": [0.5] * 3}, {"mean": [0.5], "std": [1], "size": 224}])
+@pytest.mark.parametrize(
+    "expected", [{"mean": [0.5] * 3}, {"mean": [0.5], "std": [1], "size": 224}, {**CAFFE, "labels": ["happy"]}]
+)
 def test_what_a_file_says_of_its_input_wrongly_is_an_error(files, tmp_path, expected):
     with pytest.raises(TrainingError, match="input"):
         started(declared(files[1], tmp_path / "b.safetensors", **expected))

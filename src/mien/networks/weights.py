@@ -208,8 +208,10 @@ def _expected(path: Path) -> Expected | None:
     if text is None:
         return None
     try:
-        return Expected(**json.loads(text))
-    except (ValueError, TypeError) as error:
+        expected = Expected(**json.loads(text))
+        {label_set: tuple(own) for label_set, own in expected.labels.items()}
+        return expected
+    except (ValueError, TypeError, AttributeError) as error:
         raise TrainingError(f"{path} says of its input what cannot be read: {error}") from error
 
 
@@ -310,7 +312,7 @@ def _without_other_heads(
         if name.startswith("heads."):
             label_set = name.split(".")[1]
             own, wanted = theirs.get(label_set, ()), ours.get(label_set, ())
-            if not own or sorted(own) != sorted(wanted):
+            if len(own) != len(value) or sorted(own) != sorted(wanted):
                 continue
             value = value[[own.index(label) for label in wanted]]
         kept[name] = value
