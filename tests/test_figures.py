@@ -63,8 +63,7 @@ def test_the_readme_states_what_the_predictions_give(model, label_set):
     assert f"{size:.1f} MB" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_readme_compares_as_recorded(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+def test_the_readme_compares_as_recorded():
     script = runpy.run_path(str(ROOT / "benchmarks" / "peers.py"))
     recorded = json.loads((ROOT / "benchmarks" / "peers.json").read_text(encoding="utf-8"))
     assert script["short_table"](recorded["figures"]) in (ROOT / "README.md").read_text(encoding="utf-8")
@@ -118,8 +117,7 @@ def test_the_paper_page_shows_the_recorded_cells():
         ("serve.md", "serve"),
     ],
 )
-def test_pages_show_what_benchmarks_recorded(page, benchmark, monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+def test_pages_show_what_benchmarks_recorded(page, benchmark):
     script = runpy.run_path(str(ROOT / "benchmarks" / f"{benchmark}.py"))
     recorded = json.loads((ROOT / "benchmarks" / f"{benchmark}.json").read_text(encoding="utf-8"))
     assert script["table"](recorded.get("figures", recorded)).strip() in (ROOT / "docs" / page).read_text(

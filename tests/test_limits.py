@@ -1,6 +1,5 @@
 """What the benchmarks of wrong answers compute, on numbers worked out by hand."""
 
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -11,8 +10,7 @@ from mien.results import Box
 
 
 @pytest.fixture
-def scripts(monkeypatch) -> dict[str, ModuleType]:
-    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+def scripts() -> dict[str, ModuleType]:
     import elsewhere
     import limits
     import recalibration

@@ -139,8 +139,7 @@ def test_the_command_cuts_faces_out(checkout, tmp_path, portrait):
     assert height == width <= 96
 
 
-def test_benchmarks_read_its_validation_split(checkout, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+def test_benchmarks_read_its_validation_split(checkout, tmp_path):
     from elsewhere import read as read_faces
 
     add(checkout, "jhamski,A_B0_X_0003.jpg,FEAR")
