@@ -28,7 +28,7 @@ def rows(file: Path) -> list[dict[str, str]]:
     [
         lambda model, table: predictions.predict(model, table, "test"),
         lambda model, table: evidence.entry(str(model.path), table, "test"),
-        lambda model, table: matrix.cross([matrix.Contender("fast", model, "")], [table], "test"),
+        lambda model, table: matrix.cross([matrix.Contender("fast", model, "")], matrix.columns({"t": table}), "test"),
     ],
 )
 def test_without_a_ledger_no_test_face_is_scored(model, patterns, score, monkeypatch):

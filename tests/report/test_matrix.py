@@ -1,6 +1,5 @@
 """The cross-data matrix: labels matched by name, and what is said of those that one side lacks."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -50,8 +49,13 @@ def table(path, labels, counts, label_set="made", splits=("validation",)):
     return write_table(path, TableInfo("made", label_set, labels), rows)
 
 
-def crossing(scorer, made, split="validation"):
-    ((found,),) = matrix.cross([matrix.Contender("m", scorer, "made up")], [made], split)
+def columns(*tables):
+    return matrix.columns({chr(97 + place): table for place, table in enumerate(tables)})
+
+
+def crossing(scorer, made, split="validation", output=None):
+    """The first column, the table's own labels."""
+    ((found, *_),) = matrix.cross([matrix.Contender("m", scorer, "made up")], columns(made), split, output=output)
     return found
 
 
@@ -98,25 +102,26 @@ def test_nothing_to_compare_is_told_and_the_rest_goes_on(tmp_path):
     happy = table(tmp_path / "b.parquet", ("happy",), [3], splits=("test",))
     fine = table(tmp_path / "c.parquet", ("happy",), [3])
     contenders = [matrix.Contender("m|1", Knowing(("fer2013", BASIC_SEVEN), order=("happy",)), "made up")]
-    rows = matrix.cross(contenders, [bored, happy, fine], "validation")
+    three = columns(bored, happy, fine)
+    rows = matrix.cross(contenders, three, "validation")
     assert [bool(c.figures) for c in rows[0]] == [False, False, True]
-    text = matrix.markdown(contenders, ["bored", "happy", "fine"], rows, "validation")
+    text = matrix.markdown(contenders, three, rows, "validation")
     assert "no label in common: the table has bored; the model knows angry" in text
     assert "no 'validation' rows" in text
     row = next(line for line in text.splitlines() if line.startswith("| m\\|"))
     assert row.replace("\\|", "").count("|") == 6
     assert row.count("–") == 2
     assert "100.00 [100.00, 100.00], F1 100.00, n = 3" in row
-    assert matrix.plot(contenders, ["bored", "happy", "fine"], rows).startswith(b"\x89PNG")
+    assert matrix.plot(contenders, three, rows).startswith(b"\x89PNG")
 
 
 def test_the_table_that_it_was_trained_on_is_marked(tmp_path):
     made = table(tmp_path / "t.parquet", ("happy", "sad"), [2, 2])
     scorer = Knowing(("fer2013", BASIC_SEVEN), order=("happy", "sad"), fingerprint=made.fingerprint)
     contenders = [matrix.Contender("m", scorer, "made")]
-    rows = matrix.cross(contenders, [made], "validation")
+    rows = matrix.cross(contenders, columns(made), "validation")
     assert rows[0][0].trained_on
-    assert "**100.00**" in matrix.markdown(contenders, ["made"], rows, "validation")
+    assert "**100.00**" in matrix.markdown(contenders, columns(made), rows, "validation")
 
 
 def test_votes_do_not_survive_where_rows_are_left_out(tmp_path):
@@ -133,9 +138,9 @@ def test_runs_and_model_files_contend(tiny_runs, patterns, tmp_path):
     other = write_table(tmp_path / "o.parquet", TableInfo("other", "two", ("happy", "sad")), rows)
     contenders = [matrix.contender(str(tiny_runs[0])), matrix.contender(str(tiny_runs[1] / "model.onnx"))]
     assert [(c.name, c.data) for c in contenders] == [("one", "patterns"), ("model", "patterns")]
-    found = matrix.cross(contenders, [patterns, other], "validation")
-    assert [[c.trained_on for c in row] for row in found] == [[True, False], [True, False]]
-    assert [c.figures.n for c in found[0]] == [35, 20]
+    found = matrix.cross(contenders, columns(patterns, other), "validation")
+    assert [[c.trained_on for c in row] for row in found] == [[True, True, False]] * 2
+    assert [c.figures.n for c in found[0]] == [35, 35, 20]
     with pytest.raises(ModelError, match="nonsense"):
         matrix.contender("nonsense")
 
@@ -144,6 +149,39 @@ def test_a_table_of_other_rows_is_not_the_one_it_was_trained_on(tmp_path):
     made = table(tmp_path / "t.parquet", ("happy", "sad"), [2, 2])
     scorer = Knowing(("fer2013", BASIC_SEVEN), order=("happy", "sad"), fingerprint="another")
     assert not crossing(scorer, made).trained_on
-    info = replace(made.info, labels=("bored", "tired"))
     with pytest.raises(DataError, match="no label in common"):
-        matrix.match(scorer.card, made.with_splits(made.splits, info))
+        matrix.match(scorer.card, {"made": ("bored", "tired")}, "made")
+
+
+def test_a_table_with_votes_is_a_column_for_each_label_set_from_one_look(tmp_path):
+    def votes(label):
+        return [10 if k == label else 0 for k in range(10)]
+
+    # FER+'s order: neutral, happiness, surprise, sadness, anger, disgust, fear, contempt. All rows are labelled happy;
+    # the voters agree on one, saw sadness in one and contempt in two.
+    rows = [
+        (np.full((8, 8), brightness, np.uint8), 3, "validation", votes(voted))
+        for brightness, voted in ((0, 1), (20, 3), (40, 7), (40, 7))
+    ]
+    made = write_table(tmp_path / "t.parquet", TableInfo("made", "fer2013", BASIC_SEVEN), rows)
+    scorer = Knowing(("ferplus", BASIC_EIGHT), ("fer2013", BASIC_SEVEN), order=("happy", "sad", "contempt"))
+    looks = []
+    answer, scorer.score = scorer.score, lambda crops: looks.append(len(crops)) or answer(crops)
+    ((own, ferplus),) = matrix.cross([matrix.Contender("m", scorer, "made up")], columns(made), "validation")
+    assert looks == [4]
+    assert [column.name for column in columns(made)] == ["a, fer2013", "a, ferplus"]
+    assert (own.labels.output, own.figures.n, own.figures.top1) == ("out1", 4, 0.25)
+    assert (ferplus.labels.output, ferplus.figures.n, ferplus.figures.top1) == ("out0", 4, 1.0)
+
+
+def test_one_output_can_answer_everywhere(tmp_path):
+    votes = [[0, 10, *[0] * 8], [*[0] * 7, 10, 0, 0]]  # happiness, contempt
+    rows = [(np.full((8, 8), 20 * k, np.uint8), 3, "validation", vote) for k, vote in enumerate(votes)]
+    made = write_table(tmp_path / "t.parquet", TableInfo("made", "fer2013", BASIC_SEVEN), rows)
+    scorer = Knowing(("ferplus", BASIC_EIGHT), ("fer2013", BASIC_SEVEN), order=("happy", "contempt"))
+    contenders = [matrix.Contender("m", scorer, "made up")]
+    ((own, ferplus),) = matrix.cross(contenders, columns(made), "validation", output="out1")
+    assert (own.labels.output, own.figures.n) == ("out1", 2)
+    assert (ferplus.labels.output, ferplus.figures.n, ferplus.left_out) == ("out1", 1, 1)
+    assert ferplus.labels.unknown == ("contempt",)
+    assert "no output 'other', only out0, out1" in crossing(scorer, made, output="other").reason

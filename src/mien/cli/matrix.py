@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -12,22 +12,29 @@ from mien.cli.options import LedgerFile, Split, Why, ledger_for
 from mien.errors import DataError, require
 from mien.files import write
 
-if TYPE_CHECKING:
-    pass
-
 
 def matrix(
     given: Annotated[
         list[str], typer.Argument(metavar="MODEL_OR_RUN...", help="Installed models, model files or run folders.")
     ],
-    data: Annotated[list[Path], typer.Option("--data", help="A data table; repeated, one column each.")],
+    data: Annotated[list[Path], typer.Option("--data", help="A data table; repeat it for more.")],
     split: Annotated[Split, typer.Option("--split", help="validation or test, of every table.")] = Split.validation,
     out: Annotated[Path | None, typer.Option("--output", "-o", help="Write it there instead of printing it.")] = None,
+    answer: Annotated[
+        str | None,
+        typer.Option(
+            "--answer",
+            metavar="OUTPUT",
+            help="The output that answers everywhere, as probabilities; without it the one that suits each table.",
+        ),
+    ] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Write it as a heat map, PNG.")] = None,
     ledger: LedgerFile = None,
     why: Why = "",
 ) -> None:
     """Score each model on each table, labels matched by name, whatever data it was trained on.
+
+    A table with FER+'s votes makes two columns: its own labels, and what most voters saw.
 
     mien matrix default runs/hou-2022 --data fer2013.parquet --data ckplus.parquet -o matrix.md --plot matrix.png
     """
@@ -41,13 +48,15 @@ def matrix(
     names = [table.info.name for table in read]
     if len(set(names)) < len(names):
         names = [f"{table.info.name} ({path.stem})" for table, path in zip(read, data, strict=True)]
+    columns = crossings.columns(dict(zip(names, read, strict=True)))
     look = ledger_for(str(split), ledger, why)
+    looks = look and look.about("matrix")
     contenders = [crossings.contender(name) for name in given]
     with Console(stderr=True).status("scoring") as status:
-        rows = crossings.cross(contenders, read, str(split), status.update, look and look.about("matrix"))
-    text = crossings.markdown(contenders, names, rows, str(split))
+        rows = crossings.cross(contenders, columns, str(split), output=answer, say=status.update, ledger=looks)
+    text = crossings.markdown(contenders, columns, rows, str(split))
     targets = [(out, text.encode())] if out else []
-    targets += [(plot, crossings.plot(contenders, names, rows))] if plot else []
+    targets += [(plot, crossings.plot(contenders, columns, rows))] if plot else []
     if not out:
         print(text)
     for path, content in targets:

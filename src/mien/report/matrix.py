@@ -1,12 +1,13 @@
 """The cross-data matrix: models against tables, so that one sees what training on one data set is worth on another.
 
-Labels are matched by name, and which were compared is said for every pair. Owns that match and the table of figures.
-Refuses to compare labels by their number, and to count a face whose label the model does not know.
+A table with FER+'s votes is two columns, its own labels and the voters' majority. Labels are matched by name, and which
+were compared is said for every pair. Owns that match and the table of figures. Refuses to compare labels by their
+number, and to count a face whose label the model does not know.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import numpy as np
 from mien import models
 from mien.classical import fitted
 from mien.data.table import Table
-from mien.errors import DataError
+from mien.errors import DataError, shown
 from mien.evaluate.ledger import Ledger, needed
 from mien.evaluate.metrics import Figures, measure
 from mien.evaluate.predictions import Predictions, Scorer, predict
@@ -44,8 +45,17 @@ class Labels:
 
 
 @dataclass(frozen=True)
+class Column:
+    """A table, and which of its label sets is true."""
+
+    name: str
+    table: Table
+    label_set: str
+
+
+@dataclass(frozen=True)
 class Crossing:
-    """One model on one table.
+    """One model on one column.
 
     Attributes:
         figures: of the faces that have a compared label; None where there are none.
@@ -85,61 +95,97 @@ def contender(name: str) -> Contender:
     return Contender(shown, scorer, str(scorer.card.data.get("name", "unknown data")))
 
 
+def columns(tables: Mapping[str, Table]) -> list[Column]:
+    """The columns that tables, by name, make: one for each of their label sets."""
+    return [
+        Column(f"{name}, {label_set}" if len(table.label_sets) > 1 else name, table, label_set)
+        for name, table in tables.items()
+        for label_set in table.label_sets
+    ]
+
+
 def cross(
     contenders: Sequence[Contender],
-    tables: Sequence[Table],
+    columns: Sequence[Column],
     split: str,
+    *,
+    output: str | None = None,
     say: Callable[[str], None] = lambda doing: None,
     ledger: Ledger | None = None,
 ) -> list[list[Crossing]]:
-    """Score each model on each table: a row a model, a column a table.
+    """Score each model on each column: a row a model.
 
     Args:
         contenders: the models.
-        tables: the data.
-        split: of all of them; a table that lacks it leaves its column empty, with the reason.
+        columns: the data.
+        split: of all of them; a table that lacks it leaves its columns empty, with the reason.
+        output: of the models, that answers everywhere, as in ``probabilities``; None: the one that suits each column.
         say: told what is being done.
         ledger: keeps the looks where the split is test.
     """
     rows = []
     for one in contenders:
+        whole: dict[str, Predictions] = {}
         row = []
-        for table in tables:
-            say(f"{one.name} on {table.info.name}")
-            row.append(_crossing(one.scorer, table, split, ledger))
+        for column in columns:
+            say(f"{one.name} on {column.name}")
+            row.append(_crossing(one.scorer, column, split, output, ledger, whole))
         rows.append(row)
     return rows
 
 
-def match(card: Card, table: Table) -> Labels:
-    """The output that suits a table, and the labels that are compared.
+def match(card: Card, labels: Mapping[str, tuple[str, ...]], label_set: str, output: str | None = None) -> Labels:
+    """The output that answers for a label set, and the labels that are compared.
 
-    An output of one of the table's label sets with the same labels comes first, the table's own before FER+; else the
-    one that knows most of the table's own labels by name, the earlier of equals.
+    One of the same label set with the same labels comes first; else the one that knows most of the labels by name,
+    the earlier of equals.
+
+    Args:
+        card: of the model.
+        labels: the table's label sets, name to labels.
+        label_set: that is true.
+        output: the one that answers, whatever suits; None: as above.
 
     Raises:
-        DataError: they have no label in common.
+        DataError: the model has no such output, or they have no label in common.
     """
-    for label_set, labels in table.label_sets.items():
-        for name, output in card.outputs.items():
-            if output.label_set == label_set and output.labels == labels:
-                return Labels(name, label_set, labels, (), ())
-    own = table.info.labels
-    name, output = max(card.outputs.items(), key=lambda item: len(set(own) & set(item[1].labels)))
-    compared = tuple(label for label in own if label in output.labels)
+    own = labels[label_set]
+    if output is not None and output not in card.outputs:
+        raise DataError(f"the model has no output '{shown(output)}', only {', '.join(card.outputs)}")
+    asked = card.outputs if output is None else {output: card.outputs[output]}
+    for name, one in asked.items():
+        if one.label_set == label_set and one.labels == own:
+            return Labels(name, label_set, own, (), ())
+    name, one = max(asked.items(), key=lambda item: len(set(own) & set(item[1].labels)))
+    compared = tuple(label for label in own if label in one.labels)
     if not compared:
-        raise DataError(f"no label in common: the table has {_few(own)}; the model knows {_few(output.labels)}")
-    return Labels(name, table.info.label_set, compared, _without(own, output.labels), _without(output.labels, own))
+        raise DataError(f"no label in common: the table has {_few(own)}; the model knows {_few(one.labels)}")
+    return Labels(name, label_set, compared, _without(own, one.labels), _without(one.labels, own))
 
 
-def _crossing(scorer: Scorer, table: Table, split: str, ledger: Ledger | None) -> Crossing:
+def _crossing(
+    scorer: Scorer,
+    column: Column,
+    split: str,
+    output: str | None,
+    ledger: Ledger | None,
+    whole: dict[str, Predictions],
+) -> Crossing:
+    """One cell. ``whole`` keeps, by fingerprint, answers to whole splits: label sets of one table share a look."""
     needed(split, ledger)
+    table = column.table
     seen = scorer.card.data.get("fingerprint") == table.fingerprint
+    about = {"data_fingerprint": table.fingerprint}  # of the table, not of its split
     try:
-        labels = match(scorer.card, table)
-        part, left_out = _known(table.split(split), labels)
-        about = {"data_fingerprint": table.fingerprint}  # of the table, not of its split
-        answers = predict(scorer, part, split, ledger=ledger, about=about)
+        labels = match(scorer.card, table.label_sets, column.label_set, output)
+        left_out = 0
+        if not _same(scorer.card, labels, table):
+            part, left_out = _by_name(table.split(split), labels)
+            answers = predict(scorer, part, split, ledger=ledger, about=about)
+        elif (key := table.fingerprint) in whole:
+            answers = whole[key]
+        else:
+            answers = whole[key] = predict(scorer, table, split, ledger=ledger, about=about)
         scores = next(s for s in answers.scores if s.output == labels.output)
         answers = replace(answers, scores=(scores,))
         return Crossing(measure(scores), labels, left_out, seen, answers=answers)
@@ -147,19 +193,22 @@ def _crossing(scorer: Scorer, table: Table, split: str, ledger: Ledger | None) -
         return Crossing(None, None, trained_on=seen, reason=str(error))
 
 
-def _known(part: Table, labels: Labels) -> tuple[Table, int]:
-    """The rows with labels that the model knows, under a label set of only those; and how many were left out."""
-    if not labels.unknown:
-        return part, 0
-    own = part.info.labels
+def _same(card: Card, labels: Labels, table: Table) -> bool:
+    """The output was trained on this label set."""
+    output = card.outputs[labels.output]
+    return (output.label_set, output.labels) == (labels.label_set, table.label_sets[labels.label_set])
+
+
+def _by_name(part: Table, labels: Labels) -> tuple[Table, int]:
+    """The rows with a compared label, under a label set of only those; and how many have a label that is none."""
+    truth, own = part.truth(labels.label_set), part.label_sets[labels.label_set]
     place = np.array([labels.compared.index(label) if label in labels.compared else -1 for label in own])
-    keep = (part.labels >= 0) & (place[part.labels] >= 0)
+    keep = (truth >= 0) & (place[truth] >= 0)
     if not keep.any():
         raise DataError(f"no face of this split has one of the labels {', '.join(labels.compared)}")
     info = replace(part.info, labels=labels.compared, label_set="-".join(labels.compared))
-    rows = part.take(keep)
-    known = rows.with_columns(info, label=place[rows.labels].tolist(), votes=[None] * len(rows))
-    return known, int(((part.labels >= 0) & ~keep).sum())
+    known = part.take(keep).with_columns(info, label=place[truth[keep]].tolist(), votes=[None] * int(keep.sum()))
+    return known, int(((truth >= 0) & ~keep).sum())
 
 
 def _few(labels: Sequence[str], most: int = 12) -> str:
@@ -172,9 +221,10 @@ def _without(labels: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
 
 
 def markdown(
-    contenders: Sequence[Contender], names: Sequence[str], rows: Sequence[Sequence[Crossing]], split: str
+    contenders: Sequence[Contender], columns: Sequence[Column], rows: Sequence[Sequence[Crossing]], split: str
 ) -> str:
     """The matrix as Markdown, the label maps beneath."""
+    names = [column.name for column in columns]
     head = ["model", "trained on", *names]
     lines = [
         "# Cross-data matrix",
@@ -194,11 +244,11 @@ def markdown(
     return "\n".join([*lines, ""])
 
 
-def plot(contenders: Sequence[Contender], names: Sequence[str], rows: Sequence[Sequence[Crossing]]) -> bytes:
+def plot(contenders: Sequence[Contender], columns: Sequence[Column], rows: Sequence[Sequence[Crossing]]) -> bytes:
     """The matrix as an annotated heat map: a PNG."""
     top1 = np.array([[c.figures.top1 if c.figures else np.nan for c in row] for row in rows])
     counts = np.array([[c.figures.n if c.figures else 0 for c in row] for row in rows])
-    return plots.matrix(top1, counts, [f"{one.name}\n({one.data})" for one in contenders], names)
+    return plots.matrix(top1, counts, [f"{one.name}\n({one.data})" for one in contenders], [c.name for c in columns])
 
 
 def _cell(crossing: Crossing) -> str:
