@@ -169,7 +169,7 @@ def test_a_table_with_votes_is_a_column_for_each_label_set_from_one_look(tmp_pat
     answer, scorer.score = scorer.score, lambda crops: looks.append(len(crops)) or answer(crops)
     ((own, ferplus),) = matrix.cross([matrix.Contender("m", scorer, "made up")], columns(made), "validation")
     assert looks == [4]
-    assert [column.name for column in columns(made)] == ["a, fer2013", "a, ferplus"]
+    assert [column.name for column in columns(made)] == ["a, original labels", "a, FER+ majority"]
     assert (own.labels.output, own.figures.n, own.figures.top1) == ("out1", 4, 0.25)
     assert (ferplus.labels.output, ferplus.figures.n, ferplus.figures.top1) == ("out0", 4, 1.0)
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from mien import benchmark, models
-from mien.evaluate import metrics, predictions
+from mien.evaluate import groups, metrics, predictions
 from mien.evaluate.sensitivity import Sensitivity
-from mien.report import model_page
+from mien.report import grouping, model_page
 from support.kept_looks import LOOK
 
 
@@ -33,6 +33,19 @@ def test_the_page_states_what_the_predictions_give(sources):
     assert page.startswith("---\nlicense: apache-2.0\n")
     assert sources.model.card.intended_use in page
     assert "mien train default --data fer2013.parquet" in page
+
+
+def test_groups_are_of_the_test_faces_where_they_were_scored(sources, patterns):
+    assert "Per group" not in model_page.page(sources)
+    (divided,) = grouping.divide(patterns.split("test"), ["brightness"], 3, None)
+    scores = sources.answers["test"].scores[0]
+    compared = groups.compare(scores, divided)
+    part = model_page.page(replace(sources, groups=[compared])).split("## Per group")[1].split("##")[0]
+    assert "Of the test faces" in part
+    first = compared.groups[0]
+    assert f"| {scores.label_set} | brightness | {first.name} | {first.n:,} | {grouping.cells(first)[0]} |" in part
+    assert part.count("\n| ") == 1 + len(compared.groups)
+    assert all(warning in part for warning in compared.warnings)
 
 
 def test_rebuilding_begins_with_the_runs_that_the_recipe_starts_from_or_learns_from(sources):

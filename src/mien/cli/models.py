@@ -99,9 +99,13 @@ def card(
         list[Path] | None,
         typer.Option("--predictions", help="What mien evaluate wrote; again for test. Validation is scored without."),
     ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option("--by", help="A column of the table, or brightness, contrast, sharpness: figures for its groups."),
+    ] = None,
     note: Annotated[str, typer.Option("--note", help="What else a reader must know.")] = "",
 ) -> None:
-    """Write a model's card as a page: figures, per class, calibration, sensitivity, speed, terms, how to rebuild it.
+    """Write a model's card as a page: figures, per class and group, sensitivity, speed, terms, how to rebuild it.
 
     mien models card default --data fer2013.parquet --predictions test.parquet -o docs/models/default.md
     """
@@ -113,9 +117,9 @@ def card(
     from mien import models as catalogue
     from mien.cli.data_printing import progress_bar
     from mien.data import protocol, table
+    from mien.evaluate import groups, sensitivity
     from mien.evaluate import predictions as tables
-    from mien.evaluate import sensitivity
-    from mien.report import model_page
+    from mien.report import grouping, model_page
     from mien.runs import processor
 
     files.keep_inputs([name, data, *(predictions or ())], out)
@@ -129,10 +133,13 @@ def card(
     if "validation" not in answers:
         answers = {"validation": tables.predict(model, source, "validation"), **answers}
     copied = source.rows[protocol.copied_test_rows(source)[1]] if "test" in answers else None
+    split = model_page.shown_split(answers)
+    divided = grouping.divide(source.split(split), by or [], 3, None)
+    compared = [groups.compare(scores, one) for scores in answers[split].scores for one in divided]
     with progress_bar("corrupting faces") as progress:
         found = sensitivity.measure(model, source, "validation", progress=progress)
     timing = benchmark.clock(model, processor())
-    text = model_page.page(model_page.Sources(model, answers, copied, found, timing, note))
+    text = model_page.page(model_page.Sources(model, answers, copied, found, timing, note, compared))
     files.write(out, text, parents=True)
     print(out)
 

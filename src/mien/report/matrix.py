@@ -98,9 +98,11 @@ def contender(name: str) -> Contender:
 def columns(tables: Mapping[str, Table]) -> list[Column]:
     """The columns that tables, by name, make: one for each of their label sets."""
     return [
-        Column(f"{name}, {label_set}" if len(table.label_sets) > 1 else name, table, label_set)
+        Column(f"{name}, {said}" if said else name, table, label_set)
         for name, table in tables.items()
-        for label_set in table.label_sets
+        for label_set, said in zip(
+            table.label_sets, ("original labels", "FER+ majority") if len(table.label_sets) > 1 else ("",), strict=True
+        )
     ]
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mien import models
 from mien.benchmark import Timing
 from mien.evaluate.calibration import Calibration
+from mien.evaluate.groups import Comparison
 from mien.evaluate.metrics import Figures, measure
 from mien.evaluate.predictions import Predictions
 from mien.evaluate.sensitivity import Sensitivity
@@ -26,11 +27,12 @@ from mien.expressions import LABEL_SETS
 from mien.models import Card, Model
 from mien.recipes import loader as recipes
 from mien.recipes.commands import differences, train_command
+from mien.report import grouping
 
 _UNKNOWN = (
     "Not for judging attention, honesty, health or character. The labels are what strangers saw in a picture; people"
     " show, hide and act expressions. The pictures name neither age nor origin, so accuracy for groups of people is"
-    " unknown: measure it on your own before you rely on it."
+    " unknown: measure it on your own (`mien evaluate --by`) before you rely on it."
 )
 
 
@@ -45,6 +47,7 @@ class Sources:
         sensitivity: on validation.
         timing: of this machine.
         note: what else has to be said, as who trained on what.
+        groups: figures of groups of faces, of the split that :func:`shown_split` says.
     """
 
     model: Model
@@ -53,6 +56,7 @@ class Sources:
     sensitivity: Sequence[Sensitivity]
     timing: Timing
     note: str = ""
+    groups: Sequence[Comparison] = ()
 
 
 def page(sources: Sources) -> str:
@@ -75,6 +79,9 @@ def _lines(sources: Sources) -> Iterator[str]:
     yield from _figures(sources)
     yield from ("", "## Per class", "")
     yield from _classes(sources.answers)
+    if sources.groups:
+        yield from ("## Per group", "")
+        yield from _groups(sources.groups, shown_split(sources.answers))
     yield from ("## Being unsure", "")
     yield from _abstention(sources)
     yield from ("", "## Sensitivity", "")
@@ -131,8 +138,13 @@ def _figure_row(name: str, f: Figures) -> str:
     return f"| {name} | {f.n:,} | {shares} | {100 * f.macro_f1:.2f} | {f.ece:.4f} |"
 
 
+def shown_split(answers: Mapping[str, Predictions]) -> str:
+    """The split whose classes and groups a page shows: test where it was scored."""
+    return "test" if "test" in answers else "validation"
+
+
 def _classes(answers: dict[str, Predictions]) -> Iterator[str]:
-    split = "test" if "test" in answers else "validation"
+    split = shown_split(answers)
     for scores in answers[split].scores:
         yield f"{scores.label_set}, {split}:"
         yield ""
@@ -141,6 +153,25 @@ def _classes(answers: dict[str, Predictions]) -> Iterator[str]:
         for row in measure(scores).classes:
             yield f"| {row.label} | {row.n:,} | {100 * row.precision:.1f} | {100 * row.recall:.1f} |"
         yield ""
+
+
+def _groups(compared: Sequence[Comparison], split: str) -> Iterator[str]:
+    yield f"Of the {split} faces, in percent with 95 % bootstrap intervals; p from permutations, corrected for all"
+    yield "pairs of groups of a column."
+    yield ""
+    yield "| labels | by | group | n | top-1 | balanced |"
+    yield "|---|---|---|---|---|---|"
+    for one in compared:
+        for place, group in enumerate(one.groups):
+            top1, balanced, *_ = grouping.cells(group)
+            told = f"{one.label_set} | {one.column}" if place == 0 else " | "
+            yield f"| {told} | {group.name} | {group.n:,} | {top1} | {balanced} |"
+    yield ""
+    for one in compared:
+        for gap in (gap for gap in one.gaps if gap.figure == "top1"):
+            yield f"- {one.label_set} by {one.column}: {grouping.said(gap, one)}"
+        yield from (f"- {one.label_set} by {one.column}: {warning}" for warning in one.warnings)
+    yield ""
 
 
 def _abstention(sources: Sources) -> Iterator[str]:
