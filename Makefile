@@ -7,7 +7,7 @@ SAMPLE := docs/astronaut.jpg
 # Tests run in two processes: one thread each, or torch's threads fight over the cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test check tools format formats fuzz faults results docs dist clean
+.PHONY: demo test check lint tools format formats fuzz faults results docs dist clean
 
 # What the base install can do: no torch, no data, no network after the install.
 demo: $(VENV)/base
@@ -18,12 +18,14 @@ test: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # The daily loop: format, lint, types, import contract, fast tests.
-check: $(VENV)/dev
+check: lint
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 
 # Twenty-five thousand damaged and hostile files into everything that takes files from strangers, 5,000 over HTTP.
 fuzz: $(VENV)/dev

@@ -20,5 +20,7 @@ def test_the_list_and_a_card_say_what_a_model_descends_from(tmp_path, monkeypatc
     run = CliRunner().invoke(app, ["models"], catch_exceptions=False)
     assert run.stdout.splitlines()[-1] == f"faces: {LINE}"
     assert "fast: " not in run.stdout
+    terms = {line.split("│")[1].strip(): line.split("│")[-2].strip() for line in run.stdout.splitlines() if "│" in line}
+    assert (terms["fast"], terms["faces"]) == ("Apache-2.0", "Apache-2.0, see")
     run = CliRunner().invoke(app, ["models", "show", "faces"], catch_exceptions=False)
     assert f"descends from: {LINE}" in run.stdout.splitlines()

@@ -26,15 +26,16 @@ def list_models(context: typer.Context) -> None:
         return
     from mien import models as catalogue
 
-    grid = Table("name", "version", "size", "labels", "trained on", "test top-1")
+    grid = Table("name", "version", "size", "labels", "test top-1", "terms")
     descends = {}
     for name, path in catalogue.installed().items():
         card = catalogue.read_card(name)
         facts = (name, card.version, f"{path.stat().st_size / 1e6:.1f} MB")
         descends[name] = card.training.get("lineage", ())
+        terms = card.licence + (", see below" if descends[name] else "")
         for output in card.outputs.values():
-            grid.add_row(*facts, str(len(output.labels)), output.label_set, _test(output.metrics))
-            facts = ("", "", "")
+            grid.add_row(*facts, output.label_set, _test(output.metrics), terms)
+            facts, terms = ("", "", ""), ""
     Console().print(grid)
     for name, lines in descends.items():  # terms of others, which a table has no room for
         for line in lines:
