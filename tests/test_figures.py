@@ -115,6 +115,7 @@ def test_the_paper_page_shows_the_recorded_cells():
         ("results.md", "recalibration"),
         ("limits.md", "limits"),
         ("serve.md", "serve"),
+        ("output.md", "time_per_expression"),
     ],
 )
 def test_pages_show_what_benchmarks_recorded(page, benchmark):
