@@ -139,6 +139,14 @@ class RunFolder:
             raise TrainingError(f"{self.history} is not what mien wrote: the run is damaged, train again")
         return rows
 
+    def whole_epochs(self) -> int:
+        """How many epochs the checkpoint holds that a training goes on from; 0 where there is none.
+
+        Raises:
+            TrainingError: it is damaged.
+        """
+        return len(self.load(self.last)["history"]) if self.last.exists() else 0
+
     def save(self, target: Path, content: dict[str, Any]) -> None:
         """``torch.save`` into a file that appears whole or not at all."""
         import torch

@@ -25,7 +25,7 @@ app.command()(evaluate)
 def run(*arguments: object) -> str:
     result = CliRunner().invoke(app, ["default", *map(str, arguments)], catch_exceptions=False)
     assert result.exit_code == 0
-    return result.output
+    return result.stdout
 
 
 @pytest.fixture(scope="module")

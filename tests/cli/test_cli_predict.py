@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from mien import cli, recognizer
+from support.command_line import without_closing_line
 from support.stub_model import StubModel
 
 PORTRAIT = Path(__file__).resolve().parents[2] / "docs" / "astronaut.jpg"
@@ -37,14 +38,14 @@ def photos(tmp_path):
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    """Run ``mien predict`` as a user does; returns exit code, stdout and stderr."""
+    """Run ``mien predict`` as a user does; returns exit code, stdout and stderr up to its closing line."""
 
     def call(*arguments):
         monkeypatch.setattr("sys.argv", ["mien", "predict", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             cli.main()
         captured = capsys.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
+        return ended.value.code or 0, captured.out, without_closing_line(captured.err)
 
     return call
 

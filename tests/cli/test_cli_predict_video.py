@@ -17,6 +17,7 @@ from mien.sources import sources, video
 from mien.sources.images import read
 from mien.sources.source_frame import SourceFrame
 from support.bright_patches import Patches, draw
+from support.command_line import without_closing_line
 from support.numbered_frames import write_video
 from support.stub_model import StubModel
 
@@ -62,14 +63,14 @@ def photo(tmp_path):
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    """Run ``mien predict`` as a user does; returns exit code, stdout and stderr."""
+    """Run ``mien predict`` as a user does; returns exit code, stdout and stderr up to its closing line."""
 
     def call(*arguments):
         monkeypatch.setattr("sys.argv", ["mien", "predict", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             cli.main()
         captured = capsys.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
+        return ended.value.code or 0, captured.out, without_closing_line(captured.err)
 
     return call
 

@@ -1,10 +1,6 @@
 """mien train, export, evaluate and models as a user runs them, in processes of their own."""
 
 import json
-import signal
-import subprocess
-import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -57,25 +53,6 @@ def test_export_again_under_another_name(trained, folder, patterns_path):
     assert card["version"] == "2"
     assert "intended use: " in mien("models", "show", "named.onnx", cwd=folder).stdout
     assert "default" in mien("models", cwd=folder).stdout
-
-
-def test_interrupted_it_says_how_to_go_on(folder, patterns_path):
-    (folder / "long.yaml").write_text(RECIPE.replace("tiny", "long").replace("epochs: 3", "epochs: 400"))
-    command = [str(Path(sys.executable).with_name("mien")), "train", "long.yaml", "--data", str(patterns_path)]
-    # Where the tests run in the background, children would ignore the signal.
-    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=folder, preexec_fn=heed)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "epoch 2/400" in line:
-            process.send_signal(signal.SIGINT)
-            break
-    rest = process.stderr.read()
-    process.stderr.close()
-    assert process.wait() == 130
-    assert "--resume" in rest
-    assert "Traceback" not in rest
-    assert len((folder / "runs" / "long" / "history.csv").read_text().splitlines()) >= 3
 
 
 def test_faults_are_one_line(trained, folder, patterns_path):

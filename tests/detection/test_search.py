@@ -111,7 +111,8 @@ def test_a_doubt_inside_a_face_is_not_looked_at_again():
 def test_a_picture_without_faces_is_enlarged_once():
     network = Network()
     assert len(search.full(network, picture(200, 150), SURE)) == 0
-    assert network.shown == [(150, 200), (600, 800), (150, 200)]
+    turned = [(200, 150), (150, 200), (200, 150)]
+    assert network.shown == [(150, 200), (600, 800), (150, 200), *turned]
 
 
 def test_a_quick_search_looks_once_and_again_where_nothing_is_seen():
@@ -187,6 +188,34 @@ def test_a_turned_face_has_the_box_and_eyes_of_the_upright_one(turn):
     left, right = [(0.3, 0.3), (0.7, 0.3), (0.7, 0.7), (0.3, 0.7)], [(0.7, 0.3), (0.7, 0.7), (0.3, 0.7), (0.3, 0.3)]
     eyes = [(x + across * width, y + down * height) for across, down in (left[turn], right[turn])]
     assert found[4:8] == pytest.approx([place for eye in eyes for place in eye], abs=2)
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3])
+def test_a_face_that_is_not_seen_as_it_lies_is_found_in_the_picture_turned(turn):
+    shown, box = head(turn)
+    (expected,) = search.full(Heads(), shown, SURE)
+    (found,) = search.full(Heads(other=0.05), shown, SURE)
+    assert found == pytest.approx(expected, abs=2)
+    assert found[:4] == pytest.approx(box, abs=2)
+    large = cv2.resize(shown, None, fx=3, fy=3, interpolation=cv2.INTER_NEAREST)
+    (found,) = search.full(Heads(other=0.05), large, SURE)
+    assert found[:4] == pytest.approx([3 * value for value in box], abs=6)
+
+
+def test_in_a_turned_picture_only_a_sure_face_counts_and_others_with_it():
+    shown, _ = head(2)
+    assert len(search.full(Heads(upright=0.89, other=0.05), shown, SURE)) == 0
+    assert len(search.quick(Heads(other=0.05), shown, SURE, 800)) == 0, "frames of videos are not turned"
+
+    class Sizes(Heads):
+        def __call__(self, picture, least):
+            rows = super().__call__(picture, least)
+            rows[rows[:, 2] < 60, 14] -= 0.15
+            return rows[rows[:, 14] >= least]
+
+    small = cv2.resize(shown, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_NEAREST)
+    two = np.concatenate([shown, np.pad(small, ((0, 150), (0, 0), (0, 0)))], axis=1)
+    assert len(search.full(Sizes(other=0.05), two, SURE)) == 2
 
 
 def test_a_sure_face_is_not_looked_at_turned_and_a_tie_stays_as_it_is():

@@ -82,7 +82,7 @@ def test_evaluate_prints_each_source(pooled: Path, tmp_path: Path) -> None:
     text = CliRunner().invoke(app, words, catch_exceptions=False).output
     assert "elsewhere: top-1" in text
     assert "n = 10" in text
-    document = json.loads(CliRunner().invoke(app, [*words, "--json"], catch_exceptions=False).output)
+    document = json.loads(CliRunner().invoke(app, [*words, "--json"], catch_exceptions=False).stdout)
     seven = next(one for one in document["figures"] if one["label_set"] == "fer2013")
     assert seven["also"]["patterns"][0] == 35
     assert seven["also"]["elsewhere"][0] == 10

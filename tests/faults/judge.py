@@ -22,7 +22,7 @@ _NOISE = re.compile(
     r"Traceback|Stack|PC: @|SIGTERM received|raylet|\(pid=|ray::|RAY_|WARNING|Warning:|Exception ignored"
 )
 #: Lines on standard error that tell of no failure.
-_NEWS = tuple(f"mien: {word}:" for word in ("note", "annotated", "gallery", "interrupted", "stopped"))
+_NEWS = tuple(f"mien: {word}:" for word in ("note", "annotated", "gallery", "interrupted", "stopped", "done"))
 _SAYS_WHY = {
     "full": re.compile(r"No space left|disk may be full"),
     "removed": re.compile(r"does not exist|No such file|cannot write|cannot make|is gone"),

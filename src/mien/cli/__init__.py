@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import signal
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import Annotated
 
 import typer
 
+from mien.cli import notices
 from mien.cli.standard_output import Watched
 from mien.cli.verbs import HELP_OPTIONS, Verbs
 from mien.errors import MienError, MienWarning, shown
@@ -26,7 +28,6 @@ app = typer.Typer(
     cls=Verbs,
     help="Read facial expressions in pictures and videos; train networks for it and measure them.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings=HELP_OPTIONS,
 )
@@ -68,7 +69,7 @@ def _notes() -> Iterator[None]:
                 show(message, category, *rest)  # pyright: ignore[reportArgumentType]
             elif str(message) not in said:
                 said.add(str(message))
-                print(f"mien: note: {message}", file=sys.stderr)
+                notices.note(str(message))
 
         warnings.showwarning = note
         warnings.simplefilter("always", MienWarning)
@@ -86,6 +87,8 @@ def main() -> None:
     except KeyboardInterrupt:  # outside of what the command itself does
         code = 130
     except MienError as error:
+        if notices.is_verbose():
+            traceback.print_exc()
         print(f"mien: {error}", file=sys.stderr)
         code = 2
     except SystemExit as ended:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mien.cli import notices
 from mien.cli.folders import say_left_out
+from mien.cli.interruption import stoppable
+from mien.cli.notices import counted
 
 
 def batch(
@@ -41,15 +44,13 @@ def batch(
 
     job = Job(model, detector, align, min_size, error_rate, stride, smooth, shard, prior, search)
     found = list_sources(sources)
-    shown = sys.stderr.isatty()
-    try:
+    with stoppable(lambda: f"finished shards are kept in {output}, the same command continues"), ExitStack() as bar:
+        tell = bar.enter_context(notices.progress("reading shards"))
         for news in run(found, output, job, address=address, workers=workers):
             if not isinstance(news, Done):
-                if shown:
-                    print(f"\r{news[0]:,} of {news[1]:,} shards", end="", file=sys.stderr, flush=True)
+                tell(*news)
                 continue
-            if shown:
-                print(file=sys.stderr)
+            bar.close()
             print(f"{output}: {news.shards:,} shards, {news.read:,} read now")
             if news.read:
                 print(
@@ -57,9 +58,7 @@ def batch(
                     f" by {news.workers} workers: {news.pictures_per_second_and_core:.1f} pictures a second and core"
                 )
             say_left_out(sources)
+            notices.done(counted(news.shards, "shard"))
             if news.failures:
                 nothing = news.read == news.shards and news.failed == news.pictures
                 raise typer.Exit(2 if nothing else 1)
-    except (KeyboardInterrupt, SystemExit):
-        print(f"mien: stopped: finished shards are kept in {output}, the same command continues", file=sys.stderr)
-        raise

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from mien.cli import notices
+
+if TYPE_CHECKING:
+    from mien.benchmark import Speed
 
 
 def bench(
@@ -26,13 +31,22 @@ def bench(
     from mien.sources.images import read
 
     recognizer = Recognizer(model, detector, threads, provider=provider)
-    found = benchmark.measure(recognizer, None if picture is None else read(picture), rounds=rounds)
+    timed = None if picture is None else read(picture)
+    with notices.doing("timing"):
+        found = benchmark.measure(recognizer, timed, rounds=rounds)
     card = recognizer.model.card
     if as_json:
         told = {"model": f"{card.name} {card.version}", "detector": recognizer.detector.name, "provider": provider}
         print(json.dumps(told | {"threads": threads} | found.to_dict()))
-        return
-    print(f"{card.name} {card.version}, {recognizer.detector.name}, {provider}, threads: {threads or 'all'}")
+    else:
+        _print(
+            f"{card.name} {card.version}, {recognizer.detector.name}, {provider}, threads: {threads or 'all'}", found
+        )
+    notices.done(f"{rounds} calls of each step")
+
+
+def _print(title: str, found: Speed) -> None:
+    print(title)
     print(f"picture {found.width}x{found.height}, faces found: {found.faces}")
     for says, value in (
         ("decode the JPEG", found.decode),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from mien.cli import notices
+from mien.cli.notices import counted
 from mien.errors import DataError, require
 from mien.files import write
 
@@ -61,12 +61,11 @@ def board(
         raise DataError("the test split is scored by --score-test --data FILE --ledger FILE --why 'REASON' together")
     if record and data is None:
         raise DataError("--record keeps what was measured on one table: add --data FILE")
-    console = Console(stderr=True)
     systems = board_list.read(listed)
-    with console.status("reading") as status:
+    with notices.doing("reading") as tell:
         table = evidence.read_table(data)
         kept = board_record.read(record, table.fingerprint) if record and table else None
-        source = board_cell.Source(runs, table, data.name if data else systems.data, status.update)
+        source = board_cell.Source(runs, table, data.name if data else systems.data, tell)
         if missing:
             cells = filling.look(systems, source)
             print("\n".join(board_page.missing(kept.filling(cells) if kept else cells)))
@@ -77,12 +76,13 @@ def board(
         assert ledger is not None
         if _score_test(cells, data, ledger, why):
             cells = filling.fill(systems, source)
-    with console.status("timing") as status:
-        cells = filling.with_times(cells, turns, status.update)
+    with notices.doing("timing") as tell:
+        cells = filling.with_times(cells, turns, tell)
     if record and kept:
         write(record, kept.updated(cells).encoded(), parents=True)
         cells = kept.filling(cells)
     _write(systems, cells, source, turns, (out, html, plot), record)
+    notices.done(counted(len(cells), "cell"))
 
 
 def _score_test(cells: list[Filled], data: Path, ledger: Path, why: str) -> int:
@@ -97,7 +97,7 @@ def _score_test(cells: list[Filled], data: Path, ledger: Path, why: str) -> int:
             continue
         asked = str(cell.model or path)
         target = path / "predictions" / "test.parquet"
-        print(f"scoring the test split of {path}", file=sys.stderr)
+        notices.note(f"scoring the test split of {path}")
         evaluate(asked, data, Split.test, predictions=target, ledger=ledger, why=why)
         scored += 1
     return scored
@@ -128,7 +128,7 @@ def _write(
     rows = {split: int((source.table.splits == split).sum()) for split in systems.faces} if source.table else {}
     board = board_page.Board(systems, cells, name, processor() if turns else "", command, rows)
     if board.lacks:
-        print(f"mien: note: a part of the data set: {'; '.join(board.lacks)}", file=sys.stderr)
+        notices.note(f"a part of the data set: {'; '.join(board.lacks)}")
     drawn = board_plot.tradeoff(points, board.known_as("validation")) if points and (plot or html) else None
     shown = plot if drawn else None
     contents = [(out, board_page.markdown(board, shown, out.parent).encode())]

@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table as Grid
 
+from mien.cli import notices
+from mien.cli.notices import counted
 from mien.cli.options import LedgerFile, Split, Why, ledger_for
 from mien.errors import require
 
@@ -50,8 +52,9 @@ def compare(
 
     table = evidence.read_table(data)
     look = ledger_for(str(split), ledger, why) if ledger or why else None  # stored answers need none
-    entries = [evidence.entry(name, table, str(split), look and look.about("compare")) for name in given]
-    rankings = comparison.rank(entries)
+    with notices.doing("reading predictions, scoring what is missing"):
+        entries = [evidence.entry(name, table, str(split), look and look.about("compare")) for name in given]
+        rankings = comparison.rank(entries)
     first = entries[0].predictions
     console = Console()
     for label_set, ranked in rankings.items():
@@ -61,6 +64,7 @@ def compare(
             print("\n".join(_markdown(title, lines)))
         else:
             _draw(console, title, lines)
+    notices.done(f"{counted(len(entries), 'model')} compared")
 
 
 def _line(line: Ranked) -> list[str]:

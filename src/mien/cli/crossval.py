@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
+from mien.cli import notices
+from mien.cli.interruption import kept_runs, stoppable
+from mien.cli.notices import counted
 from mien.errors import require
 
 if TYPE_CHECKING:
@@ -43,7 +46,7 @@ def crossval(
     from mien.train import crossval as validation
 
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
-    console = Console(stderr=True)
+    console = notices.console()
     specs = validation.plan(recipe, changes or (), folds)
     faces = table.read(data)
     folder = out or Path("runs") / f"crossval-{specs[0].name}"
@@ -51,17 +54,19 @@ def crossval(
     if mark:
         console.print(f"protocol {specs[0].data.protocol} is {mark}", highlight=False, soft_wrap=True)
     rows: list[FoldFigures] = []
-    try:
+    with stoppable(lambda: kept_runs(folder)), ExitStack() as bar:
         for spec in specs:
 
             def begin(fold: int = spec.data.fold, epochs: int = spec.epochs) -> Callable[[Any], None]:
                 console.print(f"fold {fold}, {fold + 1} of {len(specs)}", highlight=False)
-                return Display(console, epochs).step
+                return bar.enter_context(Display(console, epochs)).step
 
             run = validation.train(spec, faces, folder, begin)
-            if not run.model.exists():
-                package.package(run, faces, run.model)
-            answers = evidence.gather(run.path, faces, ("validation",)).predictions["validation"]
+            bar.close()
+            with notices.doing(f"fold {spec.data.fold}: writing the model file, scoring"):
+                if not run.model.exists():
+                    package.package(run, faces, run.model)
+                answers = evidence.gather(run.path, faces, ("validation",)).predictions["validation"]
             own = validation.figures(spec, run, answers)
             rows += own
             validation.write(rows, folder)
@@ -70,15 +75,13 @@ def crossval(
                     f"fold {row.fold}, {row.label_set}: top-1 {100 * row.top1:.2f} %, macro-F1 {row.macro_f1:.3f},"
                     f" n = {row.n:,}, epoch {row.best_epoch} of {row.epochs}"
                 )
-    except KeyboardInterrupt:
-        console.print(f"mien: stopped; runs are kept in {folder}, the same command continues", soft_wrap=True)
-        raise typer.Exit(130) from None
     _print_summary(rows, mark.partition(":")[0])
     if specs[0].data.protocol == "kfold":
         own_folds = " ".join(f"--fold {path}" for path in dict.fromkeys(row.run for row in rows))
         command = f"mien data clean {data} {own_folds} -o clean.parquet"
         console.print(f"labels that the folds contradict: {command}", highlight=False, soft_wrap=True)
     print(folder / "folds.csv")
+    notices.done(counted(len(specs), "fold"))
 
 
 def _print_summary(rows: list[FoldFigures], mark: str) -> None:

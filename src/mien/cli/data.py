@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from mien.cli import data_import
+from mien.cli import data_import, notices
+from mien.cli.notices import counted
 from mien.files import keep_inputs
 
 app = typer.Typer(help="Import, describe, audit, clean and pool data sets.", no_args_is_help=True)
@@ -22,7 +23,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing els
 @app.command("describe")
 def describe(file: TableFile, output: Folder = None, as_json: AsJson = False) -> None:
     """Count the pictures per split and class; with -o also draw the distribution and faces of each class."""
-    from mien.cli.data_printing import print_description, say_written
+    from mien.cli.data_printing import print_description
     from mien.data import describe as description
     from mien.data import table
 
@@ -35,35 +36,37 @@ def describe(file: TableFile, output: Folder = None, as_json: AsJson = False) ->
     if output is not None:
         from mien.data import sheets
 
-        written = [
-            sheets.draw_distribution(found, output / "distribution.png"),
-            sheets.draw_samples(data, output / "samples.png"),
-        ]
-        say_written(written)
+        with notices.doing("drawing"):
+            written = [
+                sheets.draw_distribution(found, output / "distribution.png"),
+                sheets.draw_samples(data, output / "samples.png"),
+            ]
+        notices.done(counted(len(data), "picture"), *written)
 
 
 @app.command("audit")
 def audit(file: TableFile, output: Folder = None, as_json: AsJson = False) -> None:
     """Find copies, conflicting labels, blank pictures and non-faces; with -o also write JSON and a sheet."""
-    from mien.cli.data_printing import print_audit, progress_bar, say_written
+    from mien.cli.data_printing import print_audit
     from mien.data import audit as auditing
     from mien.data import table
 
     data = table.read(file)
-    with progress_bar("comparing pictures") as progress:
+    with notices.progress("comparing pictures") as progress:
         found = auditing.audit(data, progress)
     text = json.dumps(found.to_dict(), indent=2)
     if as_json:
         typer.echo(text)
     else:
         print_audit(found)
+    written = []
     if output is not None:
         from mien import files
         from mien.data import sheets
 
-        sheet = sheets.draw_findings(data, found, output / "findings.png")
+        written = [sheets.draw_findings(data, found, output / "findings.png"), output / "audit.json"]
         files.write(output / "audit.json", text + "\n")
-        say_written([sheet, output / "audit.json"])
+    notices.done(counted(len(data), "picture"), *written)
 
 
 @app.command("clean")
@@ -87,7 +90,6 @@ def clean(
 
     mien data clean fer2013.parquet -o clean.parquet --step faces --step copies
     """
-    from mien.cli.data_printing import progress_bar, say_written
     from mien.data import clean as cleaning
     from mien.data import table
 
@@ -102,13 +104,13 @@ def clean(
 
         outside = out_of_fold(fold, data)
     steps = tuple(step) if step else ("faces", "copies", *(["errors"] if fold else []))
-    with progress_bar("looking at pictures") as progress:
+    with notices.progress("looking at pictures") as progress:
         cleaned = cleaning.clean(data, steps, outside=outside, blend=blend, progress=progress)
     lost = cleaned.write(output)
     for name, count in cleaned.changed.items():
         typer.echo(f"{name}: {count:,} train rows changed or left out")
     typer.echo(f"{len(cleaned.table):,} of {len(data):,} rows kept, fingerprint {cleaned.table.fingerprint}")
-    say_written([output, lost])
+    notices.done(counted(len(data), "picture"), output, lost)
 
 
 @app.command("pool")
@@ -125,13 +127,12 @@ def pool(
 
     mien data pool fer2013.parquet ckplus.parquet jaffe.parquet -o pooled.parquet
     """
-    from mien.cli.data_printing import progress_bar
     from mien.data import class_folders, table
     from mien.data import pool as pooling
 
     keep_inputs([*files, labels], output)
     tables = [table.read(file) for file in files]
-    with progress_bar("writing pictures") as progress:
+    with notices.progress("writing pictures") as progress:
         pooling.pool(
             tables,
             output,

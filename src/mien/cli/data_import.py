@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mien.cli import notices
 from mien.files import keep_inputs
 
 app = typer.Typer(help="Make one table of a data set.", no_args_is_help=True)
@@ -47,10 +48,9 @@ def import_fer2013(
     mien data import fer2013 fer2013.csv --ferplus fer2013new.csv -o fer2013.parquet
     """
     _keep_apart(output, source, ferplus)
-    from mien.cli.data_printing import progress_bar
     from mien.data import fer2013
 
-    with progress_bar("reading FER2013") as progress:
+    with notices.progress("reading FER2013") as progress:
         fer2013.import_fer2013(
             source, output, ferplus_file=ferplus, validation=validation, seed=seed, progress=progress
         )
@@ -84,14 +84,13 @@ def import_folder(
     mien data import folder DATASET --labels surprise,fear,disgust,happy,sad,angry,neutral -o table.parquet
     """
     _keep_apart(output, path, labels, groups)
-    from mien.cli.data_printing import progress_bar
     from mien.data import class_folders, folder
     from mien.errors import DataError
 
     if groups and about:
         raise DataError("--groups and --about are one list: put the column group into the CSV file of --about")
     said = folder.read_about(groups, grouped=True) if groups else folder.read_about(about) if about else None
-    with progress_bar("reading pictures") as progress:
+    with notices.progress("reading pictures") as progress:
         folder.import_folder(
             path,
             output,
@@ -142,10 +141,9 @@ def import_parquet(
     mien data import parquet pictures.parquet --split set --only set=development --group person -o table.parquet
     """
     _keep_apart(output, source, labels)
-    from mien.cli.data_printing import progress_bar
     from mien.data import class_folders, parquet
 
-    with progress_bar("reading pictures") as progress:
+    with notices.progress("reading pictures") as progress:
         parquet.import_parquet(
             source,
             output,
@@ -178,13 +176,12 @@ def import_ckplus(
     mien data import ckplus CK+ --faces yunet -o ckplus.parquet
     """
     _keep_apart(output, source)
-    from mien.cli.data_printing import progress_bar
     from mien.data import ckplus
     from mien.data.cutting import Cut
     from mien.data.listed import Deal
 
     deal, cut = Deal(validation, test, seed), Cut(faces, size)
-    with progress_bar("reading CK+") as progress:
+    with notices.progress("reading CK+") as progress:
         ckplus.import_ckplus(source, output, frames=frames, deal=deal, cut=cut, progress=progress)
     summarise(output)
 
@@ -204,13 +201,12 @@ def import_jaffe(
     mien data import jaffe jaffe --faces yunet -o jaffe.parquet
     """
     _keep_apart(output, source)
-    from mien.cli.data_printing import progress_bar
     from mien.data import jaffe
     from mien.data.cutting import Cut
     from mien.data.listed import Deal
 
     deal, cut = Deal(validation, test, seed), Cut(faces, size)
-    with progress_bar("reading JAFFE") as progress:
+    with notices.progress("reading JAFFE") as progress:
         jaffe.import_jaffe(source, output, deal=deal, cut=cut, progress=progress)
     summarise(output)
 
@@ -231,13 +227,12 @@ def import_kdef(
     mien data import kdef KDEF --faces yunet -o kdef.parquet
     """
     _keep_apart(output, source)
-    from mien.cli.data_printing import progress_bar
     from mien.data import kdef
     from mien.data.cutting import Cut
     from mien.data.listed import Deal
 
     deal, cut = Deal(validation, test, seed), Cut(faces, size)
-    with progress_bar("reading KDEF") as progress:
+    with notices.progress("reading KDEF") as progress:
         kdef.import_kdef(source, output, angles=angles.split(","), deal=deal, cut=cut, progress=progress)
     summarise(output)
 
@@ -257,13 +252,12 @@ def import_rafdb(
     mien data import rafdb RAF-DB/basic -o rafdb.parquet
     """
     _keep_apart(output, source)
-    from mien.cli.data_printing import progress_bar
     from mien.data import rafdb
     from mien.data.cutting import Cut
     from mien.data.listed import Deal
 
     deal, cut = Deal(validation, seed=seed), Cut(faces, size)
-    with progress_bar("reading RAF-DB") as progress:
+    with notices.progress("reading RAF-DB") as progress:
         rafdb.import_rafdb(source, output, original=original, deal=deal, cut=cut, progress=progress)
     summarise(output)
 
@@ -281,11 +275,10 @@ def import_affectnet(
     mien data import affectnet AffectNet -o affectnet.parquet
     """
     _keep_apart(output, source)
-    from mien.cli.data_printing import progress_bar
     from mien.data import affectnet
     from mien.data.listed import Deal
 
-    with progress_bar("reading AffectNet") as progress:
+    with notices.progress("reading AffectNet") as progress:
         affectnet.import_affectnet(source, output, deal=Deal(validation, seed=seed), size=size, progress=progress)
     summarise(output)
 
@@ -310,13 +303,12 @@ def import_muxspace(
     mien data import muxspace facial_expressions -o elsewhere.parquet
     """
     _keep_apart(output, source)
-    from mien.cli.data_printing import progress_bar
     from mien.data import muxspace
     from mien.data.cutting import Cut
     from mien.data.listed import Deal
 
     deal, cut = Deal(validation, test, seed), Cut(faces, size)
-    with progress_bar("reading muxspace") as progress:
+    with notices.progress("reading muxspace") as progress:
         muxspace.import_muxspace(source, output, everyone=everyone, deal=deal, cut=cut, progress=progress)
     summarise(output)
 
@@ -339,5 +331,7 @@ def summarise(path: Path) -> None:
     from mien.data import describe as description
     from mien.data import table
 
-    print_description(description.describe(table.read(path)))
+    found = description.describe(table.read(path))
+    print_description(found)
     typer.echo(f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB")
+    notices.done(notices.counted(sum(found.rows.values()), "picture"))

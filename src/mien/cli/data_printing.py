@@ -1,33 +1,12 @@
-"""What ``mien data`` prints: progress, counts, findings; loads what the tables need."""
+"""What ``mien data`` prints: counts, findings; loads what the tables need."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
-import typer
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from mien.data.audit import NEAR, NOT_A_FACE, Audit
 from mien.data.describe import Description
-
-
-@contextmanager
-def progress_bar(task: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on stderr, gone when the work is done."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        number = bar.add_task(task, total=None)
-        yield lambda done, total: bar.update(number, completed=done, total=total)
-
-
-def say_written(paths: list[Path]) -> None:
-    """Name the files that were written, on stderr."""
-    for path in paths:
-        typer.echo(f"wrote {path}", err=True)
 
 
 def print_description(found: Description) -> None:

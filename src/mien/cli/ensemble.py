@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from mien.cli import notices
+from mien.cli.notices import counted
 from mien.cli.options import LedgerFile, Overwrite, Why, check_free, ledger_for
 from mien.errors import DataError, require
 from mien.files import write
@@ -57,10 +59,12 @@ def ensemble(
     console = Console(highlight=False)
 
     def answers(split: str) -> dict[str, predictions.Predictions]:
-        return {name: evidence.entry(name, table, split, look).predictions for name in given}
+        with notices.doing(f"{split}: reading predictions, scoring what is missing"):
+            return {name: evidence.entry(name, table, split, look).predictions for name in given}
 
     validation = answers("validation")
-    choices = ensembles.choose(validation)
+    with notices.doing("choosing members and weights"):
+        choices = ensembles.choose(validation)
     for split in parts:
         found = validation if split == "validation" else answers(split)
         combined = ensembles.combine(found, choices)
@@ -84,7 +88,10 @@ def ensemble(
     if pack and table:
         from mien.export.ensemble_file import package
 
-        print(package(files, validation, choices, table, pack, name, version).path)
+        with notices.doing("packing"):
+            packed = package(files, validation, choices, table, pack, name, version)
+        print(packed.path)
+    notices.done(f"{counted(len(given), 'model')}")
 
 
 def _files(given: list[str], pack: Path, has_table: bool) -> dict[str, Path]:

@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table as Grid
 
+from mien.cli import notices
+from mien.cli.notices import counted
 from mien.cli.options import Bins, By, LedgerFile, Overwrite, Persons, Split, Why, check_free, ledger_for
 from mien.errors import DataError, require, shown
 from mien.files import keep_inputs, write
@@ -79,7 +81,8 @@ def evaluate(
     if not predictions and not _is_of(target, applied):
         check_free(target, overwrite=overwrite, option="--predictions")
     about = {"source_fingerprint": source.fingerprint, "protocol": protocol, "mark": mark}
-    scored = tables.predict(loaded, applied, str(split), ledger=look, about=about)
+    with notices.progress("scoring faces") as progress:
+        scored = tables.predict(loaded, applied, str(split), ledger=look, about=about, progress=progress)
     if record and not {s.label_set for s in scored.scores} <= {o.label_set for o in loaded.card.outputs.values()}:
         raise DataError("--record writes what the card calls the split's figures, not those on other labels")
     figures = [metrics.measure(s) for s in scored.scores]
@@ -96,6 +99,7 @@ def evaluate(
     if as_json:
         document = {"split": split, **scored.provenance, "figures": [asdict(f) for f in figures]}
         print(json.dumps(document | ({"groups": [asdict(c) for c in compared]} if by else {}), indent=2))
+        notices.done(counted(int((applied.splits == str(split)).sum()), "face"), target, plot)
         return
     console = Console()
     own = split == "validation" and loaded.card.data.get("fingerprint") == source.fingerprint
@@ -109,6 +113,7 @@ def evaluate(
     console.print(f"predictions: {target}", highlight=False, soft_wrap=True)
     if plot:
         console.print(f"plot: {plot}", highlight=False, soft_wrap=True)
+    notices.done(counted(int((applied.splits == str(split)).sum()), "face"))
 
 
 def _of_run(folder: Path) -> Model | Fitted:

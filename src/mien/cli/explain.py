@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from mien.cli import notices
 from mien.cli.options import LedgerFile, Overwrite, Split, Why, check_free, ledger_for
 from mien.errors import DataError, PictureError, shown
 from mien.files import keep_inputs, write
@@ -72,7 +72,9 @@ def explain(
         if out is None:
             check_free(target, overwrite=overwrite, option="-o")
         keep_inputs([model, picture], target)
-        write(target, _picture(model, picture, face, label, detector, head, patch), parents=True)
+        with notices.doing("hiding each place of a face"):
+            drawn = _picture(model, picture, face, label, detector, head, patch)
+        write(target, drawn, parents=True)
         print(target)
     elif data is not None:
         look = ledger_for(str(split), ledger, why)
@@ -80,6 +82,7 @@ def explain(
         keep_inputs([model, data], folder / "occlusion.png", folder / "occlusion.json")
         check_free(folder / "occlusion.png", folder / "occlusion.json", overwrite=overwrite, option="-o")
         _table(model, data, split, folder, faces, seed, head, patch, look and look.about("explain"))
+    notices.done("the maps")
 
 
 def _picture(
@@ -120,12 +123,10 @@ def _table(
     from mien.explain import occlusion, occlusion_plots
 
     loaded, table = models.load(model), tables.read(data)
-    with Console(stderr=True).status("scoring the split") as status:
+    with notices.doing("scoring the split") as tell:
         scores = _chosen(predict(loaded, table, str(split), ledger=ledger), table.info.label_set, output)
         part = table.split(str(split))
-        maps = occlusion.average(
-            loaded, part, scores, faces=faces, seed=seed, patch=patch, say=lambda doing: status.update(doing)
-        )
+        maps = occlusion.average(loaded, part, scores, faces=faces, seed=seed, patch=patch, say=tell)
     title = f"{loaded.card.name} on {table.info.name}, {split}: what hiding takes from each label"
     about = {
         "model": f"{loaded.card.name} {loaded.card.version}",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mien.cli import export_formats
+from mien.cli import export_formats, notices
 from mien.cli.export_formats import FormatName
 from mien.cli.options import Overwrite, check_free
 from mien.errors import ExportError, require
@@ -112,16 +111,21 @@ def export(
         if out is None:
             raise ExportError(f"{run} is renewed into another file: add -o FILE")
         keep_inputs([models.find(run), data], out)
-        print(package.renew(models.find(run), table.read(data), out).path)
+        with notices.doing("fitting the answer again, checking"):
+            renewed = package.renew(models.find(run), table.read(data), out)
+        print(renewed.path)
+        notices.done("1 file")
         return
     folder = RunFolder(run)
     if out is None:
         check_free(folder.model, overwrite=overwrite, option="-o")
     keep_inputs([data, folder.recipe, folder.run, folder.history, folder.last, folder.best, folder.pipeline], out)
-    model = package.package(folder, table.read(data), out or folder.model, terms, options)
+    with notices.doing("exporting, checking"):
+        model = package.package(folder, table.read(data), out or folder.model, terms, options)
     for line in _told(model.card.training["export"]):
-        print(line, file=sys.stderr)
+        notices.say(line)
     print(model.path)
+    notices.done("1 file")
 
 
 def _told(facts: dict[str, Any]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from mien.cli import notices
+from mien.cli.notices import counted
 from mien.errors import ExportError
 from mien.files import keep_inputs
 
@@ -59,18 +60,24 @@ def write(
 
     given = table.read(data) if data else None
     name = run.name if run.is_dir() else models.find(str(run)).stem
-    with _model_file(run, data, made_by) as file:
+    with notices.doing("exporting, checking"), _model_file(run, data, made_by) as file:
         faces = exporting.dealt(file, given) if given else None
         if form:
             place = out or Path(f"{name}{FORMATS[form.value].suffix}")
             keep_inputs([file, data], place)
             row = exporting.export(file, FORMATS[form.value], place, faces, overwrite=overwrite)
-            print(exporting.to_markdown(file, [row]), file=sys.stderr)
-            print(place)
-            return
-        place = out or Path(f"{name}-formats")
-        rows = exporting.export_all(file, FORMATS.values(), place, name, faces, overwrite=overwrite)
-        print(exporting.to_markdown(file, rows))
+            rows = [row]
+        else:
+            place = out or Path(f"{name}-formats")
+            rows = exporting.export_all(file, FORMATS.values(), place, name, faces, overwrite=overwrite)
+        told = exporting.to_markdown(file, rows)
+    if form:
+        notices.say(told)
+        print(place)
+    else:
+        print(told)
+    written = sum(row.status == "written" for row in rows)
+    notices.done(counted(written, "file"))
     if any(row.status == "failed" for row in rows):
         raise typer.Exit(1)
 

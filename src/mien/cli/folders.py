@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+from mien.cli import notices
 
 
 def say_left_out(words: Iterable[str | Path], *, videos: bool = True) -> None:
@@ -18,4 +19,4 @@ def say_left_out(words: Iterable[str | Path], *, videos: bool = True) -> None:
     except (PictureError, OSError, ValueError):
         return  # whoever reads the folder says what is wrong
     if line:
-        print(f"mien: note: {line}", file=sys.stderr)
+        notices.note(line)

@@ -1,12 +1,20 @@
-"""Ctrl-C and SIGTERM while sources are read: how the reading ends, and the line that says what is kept."""
+"""Ctrl-C and SIGTERM while a command works: how the work ends, and the line that says what is kept."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from mien.errors import MienError
+
+if TYPE_CHECKING:
+    from mien.runs import RunFolder
 
 
 @dataclass
@@ -38,6 +46,50 @@ def interruptible(table: Path | None, *, resumes: bool = False, prints: bool = F
         if table:
             _say_what_is_left(table, resumes=resumes)
         raise
+
+
+@contextmanager
+def stoppable(kept: Callable[[], str], *, speaks: bool = True) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the work, with one line that says what is kept; exit code 130 or 143.
+
+    Args:
+        kept: asked once the work is stopped.
+        speaks: whether this process prints; of several that work together only one does.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as ended:  # the latter by SIGTERM; see mien.cli
+        if speaks:
+            try:
+                _say(f"stopped: {kept()}")
+            except MienError as error:  # a run that was damaged before
+                _say(f"stopped: {error}")
+        if isinstance(ended, KeyboardInterrupt):
+            raise typer.Exit(130) from None
+        raise
+
+
+def kept_run(folder: RunFolder) -> str:
+    """What a stopped training has kept, and how it goes on."""
+    if not folder.run.exists():
+        return "nothing is kept yet"
+    how = f"in {folder.path}; add --resume to continue there"
+    if folder.pipeline.exists():
+        return f"the combinations that were fitted are kept {how}"
+    epochs = folder.whole_epochs()
+    return f"epoch {epochs} is kept {how}" if epochs else f"no epoch was whole yet {how}"
+
+
+def kept_runs(folder: Path) -> str:
+    """What a stopped command of several trainings has kept, and how it goes on."""
+    from mien.runs import RunFolder
+
+    runs = [RunFolder(path.parent) for path in sorted(folder.glob("*/run.json"))]
+    half = [run for run in runs if run.read_state().get("state") != "finished"]
+    begun = "".join(f", {run.path.name} up to epoch {run.whole_epochs()}" for run in half)
+    whole = len(runs) - len(half)
+    count = "1 run is finished" if whole == 1 else f"{whole} runs are finished"
+    return f"{count} in {folder}{begun}; the same command continues"
 
 
 def _say_what_is_left(table: Path, *, resumes: bool) -> None:

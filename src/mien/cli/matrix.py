@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from mien.cli import notices
+from mien.cli.notices import counted
 from mien.cli.options import LedgerFile, Split, Why, ledger_for
 from mien.errors import DataError, require
 from mien.files import write
@@ -52,8 +53,8 @@ def matrix(
     look = ledger_for(str(split), ledger, why)
     looks = look and look.about("matrix")
     contenders = [crossings.contender(name) for name in given]
-    with Console(stderr=True).status("scoring") as status:
-        rows = crossings.cross(contenders, columns, str(split), output=answer, say=status.update, ledger=looks)
+    with notices.doing("scoring") as tell:
+        rows = crossings.cross(contenders, columns, str(split), output=answer, say=tell, ledger=looks)
     text = crossings.markdown(contenders, columns, rows, str(split))
     targets = [(out, text.encode())] if out else []
     targets += [(plot, crossings.plot(contenders, columns, rows))] if plot else []
@@ -62,3 +63,4 @@ def matrix(
     for path, content in targets:
         write(path, content, parents=True)
         print(path)
+    notices.done(f"{counted(len(contenders), 'model')} on {counted(len(read), 'table')}")

@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from mien.cli import notices
+from mien.cli.notices import counted
 from mien.cli.verbs import Verb
 
 if TYPE_CHECKING:
@@ -88,7 +90,10 @@ def fetch(
     if unknown:
         raise DetectorError(f"no detector '{shown(unknown[0])}' needs a file, only {', '.join(assets)}")
     for name in names or assets:
-        print(f"{assets[name].sha256}  {fetch_asset(assets[name])}")
+        with notices.doing(f"fetching {name}"):
+            path = fetch_asset(assets[name])
+        print(f"{assets[name].sha256}  {path}")
+    notices.done(counted(len(names or assets), "file"))
 
 
 @app.command("card", cls=Verb)
@@ -116,7 +121,6 @@ def card(
     require("torch", "train")
     from mien import benchmark
     from mien import models as catalogue
-    from mien.cli.data_printing import progress_bar
     from mien.data import protocol, table
     from mien.evaluate import groups, sensitivity
     from mien.evaluate import predictions as tables
@@ -132,17 +136,20 @@ def card(
             raise DataError(f"{file} is what another model file said: mien evaluate {name} --predictions {file}")
         answers[read.split] = read
     if "validation" not in answers:
-        answers = {"validation": tables.predict(model, source, "validation"), **answers}
+        with notices.progress("scoring faces") as progress:
+            answers = {"validation": tables.predict(model, source, "validation", progress=progress), **answers}
     copied = source.rows[protocol.copied_test_rows(source)[1]] if "test" in answers else None
     split = model_page.shown_split(answers)
     divided = grouping.divide(source.split(split), by or [], 3, None)
     compared = [groups.compare(scores, one) for scores in answers[split].scores for one in divided]
-    with progress_bar("corrupting faces") as progress:
+    with notices.progress("corrupting faces") as progress:
         found = sensitivity.measure(model, source, "validation", progress=progress)
-    timing = benchmark.clock(model, processor())
+    with notices.doing("timing"):
+        timing = benchmark.clock(model, processor())
     text = model_page.page(model_page.Sources(model, answers, copied, found, timing, note, compared))
     files.write(out, text, parents=True)
     print(out)
+    notices.done("1 page")
 
 
 def _short(card: Card, path: Path) -> Iterator[str]:

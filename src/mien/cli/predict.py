@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
+from mien.cli import notices
 from mien.cli.folders import say_left_out
 from mien.cli.interruption import interruptible
+from mien.cli.notices import counted
 from mien.cli.predict_copies import Copies, local_files
+from mien.cli.predict_progress import Way
 from mien.errors import MienError
 from mien.files import keep_inputs
 
@@ -138,7 +141,8 @@ def predict(
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be valid text
     _check_parents(output, html, summary, timeline)
-    keep_inputs([*local_files(sources), model, prior], output, html, summary, timeline)
+    local = local_files(sources)
+    keep_inputs([*local, model, prior], output, html, summary, timeline)
     drawn = _timeline(timeline) if timeline else None
     reading = ReadOptions(every=stride, start=start, end=end, private=private, limit=seconds)
     recognizer = Recognizer(
@@ -154,11 +158,15 @@ def predict(
     labels = list(next(iter(recognizer.model.card.outputs.values())).labels)
     total = Summary()
     form = forms[0] if forms else (None if output else "table")
-    live = all(map(is_live, sources))
+    live, moving = all(map(is_live, sources)), False
     with ExitStack() as closing, interruptible(output, resumes=True, prints=True) as reached:
+        # What is printed on a terminal row by row shows by itself how far it is.
+        streams = sys.stdout.isatty() and form not in (None, "table")
+        barred = notices.on_terminal() and not streams
+        tell = closing.enter_context(notices.progress("reading")) if barred else None
         screen = closing.enter_context(printer(form, labels, top, total))
         # The table last, so that what is wrong with the copies is said before it is begun, and it is closed first.
-        copies = closing.enter_context(Copies(annotate, sources, _say, hide=hide_faces)) if annotate else None
+        copies = closing.enter_context(Copies(annotate, sources, notices.say, hide=hide_faces)) if annotate else None
         gallery = closing.enter_context(_gallery(html, hide_faces)) if html else None
         table = None
         if output:
@@ -166,6 +174,7 @@ def predict(
             made = recognizer.made() | options
             table = closing.enter_context(File(output, labels, resume=resume, made=made, kept=total.add_rows))
         reading = replace(reading, skip=table.done if table else frozenset[str]())
+        way = Way(sources, [path for path in local if str(path) not in reading.skip], reading)
         found = recognizer.read(
             unread(sources, reading),
             TrackingOptions(track=track, smooth=smooth),
@@ -175,12 +184,15 @@ def predict(
         for source_frame, frame in found:
             live = live or (source_frame.live and len(sources) == 1)  # an address may turn out to be a camera
             total.add(frame)
+            moving = moving or frame.index is not None
+            if tell:
+                tell(way.reached(frame), way.length, _counts(total, moving))
             if frame.error is not None:
-                _say(frame.error)
+                print(f"mien: {frame.error}", file=sys.stderr)
             elif copies:
                 copies.write(source_frame, frame)
             if frame.note is not None:
-                _say(f"note: {frame.source or 'the picture'}: {frame.note}")
+                notices.note(f"{frame.source or 'the picture'}: {frame.note}")
             if drawn:
                 drawn.add(frame)
             if gallery:
@@ -193,10 +205,12 @@ def predict(
     if drawn and timeline:
         drawn.save(timeline)
     if html:
-        _say(f"gallery: {html}")
+        notices.say(f"gallery: {html}")
     say_left_out(sources)
     if reached.interrupted and not live:
         raise typer.Exit(130)
+    if total.pictures != 1 or output:  # of a single picture the table says all
+        notices.done(_counts(total, moving), output, summary, timeline)
     if total.failed:
         raise typer.Exit(1 if total.failed < total.pictures else 2)
 
@@ -215,8 +229,10 @@ def _gallery(path: Path, hide: bool) -> Gallery:
     return Gallery(path, hide=hide)
 
 
-def _say(message: str) -> None:
-    print(f"mien: {message}", file=sys.stderr)
+def _counts(total: Summary, moving: bool) -> str:
+    counts = [counted(total.pictures, "frame" if moving else "picture")]
+    counts.append(counted(total.expressions.total(), "face"))
+    return ", ".join([*counts, *([f"{total.failed:,} failed"] if total.failed else [])])
 
 
 def _check_parents(*paths: Path | None) -> None:
@@ -330,7 +346,10 @@ def _print(
         table.add_column(column, justify="right" if number in right else "left", overflow="fold")
     for line in lines:
         table.add_row(*map(Text, line))
-    Console().print(table)
+    console = Console()
+    with console.capture() as drawn:
+        console.print(table)
+    print(drawn.get(), end="")  # by sys.stdout, which a progress bar makes way for
 
 
 def _cells(number: int, face: Face, top: int) -> tuple[str, str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,8 @@ class Display:
             TextColumn("{task.fields[speed]:.0f} images/s"),
             TimeRemainingColumn(),
             console=console,
-            disable=not console.is_terminal,
+            disable=not console.is_terminal or console.quiet,
+            redirect_stdout=sys.stdout.isatty(),
         )
         self._task = self._bar.add_task("", total=None, epoch=f"1/{epochs}", speed=0.0)
         self._since, self._images = time.perf_counter(), 0

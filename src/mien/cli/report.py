@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from mien.cli import notices
+from mien.cli.notices import counted
 from mien.cli.options import Bins, By, LedgerFile, Overwrite, Persons, Why, check_free, ledger_for
 from mien.errors import DataError, require
 
 if TYPE_CHECKING:
-    from rich.status import Status
-
     from mien.report.evidence import Evidence
 
 
@@ -46,7 +46,6 @@ def report(
     from mien.report import evidence, page
     from mien.report.spread import repeats
 
-    console = Console(stderr=True)
     splits = ("validation", "test") if test else ("validation",)
     targets = _targets(runs, out)
     look = ledger_for("test", ledger, why) if ledger or why else None  # stored answers need none
@@ -54,18 +53,19 @@ def report(
     check_free(*(target / page.FILE for target in targets), overwrite=overwrite, option="-o")
     table = evidence.read_table(data)
     found: list[Evidence] = []
-    with console.status("reading") as status:
+    with notices.doing("reading") as tell:
         for run in runs:
-            status.update(f"{run}: reading predictions, scoring what is missing")
+            tell(f"{run}: reading predictions, scoring what is missing")
             found.append(evidence.gather(run, table, splits, look))
         for one, target in zip(found, targets, strict=True):
             siblings = [other for other in found if repeats(other.recipe, one.recipe)]
-            say = partial(_say, status, one.run.path)
+            say = partial(_say, tell, one.run.path)
             typer.echo(page.write(page.Request(one, target, siblings, data, views, say, look, by or (), bins, persons)))
+    notices.done(counted(len(found), "page"))
 
 
-def _say(status: Status, run: Path, doing: str) -> None:
-    status.update(f"{run}: {doing}")
+def _say(tell: Callable[[str], None], run: Path, doing: str) -> None:
+    tell(f"{run}: {doing}")
 
 
 def _targets(runs: list[Path], out: Path | None) -> list[Path]:

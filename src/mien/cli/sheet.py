@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli import notices
+from mien.cli.notices import counted
 from mien.cli.options import LedgerFile, Overwrite, Split, Why, check_free, ledger_for
 from mien.errors import DataError, shown
 from mien.files import keep_inputs, scratch, write
@@ -54,9 +56,9 @@ def sheet(
     keep_inputs([model, data], out)
     loaded = models.load(model)
     with _opened(data, labels) as read:
-        scores = _chosen(
-            predict(loaded, read, str(split), ledger=look and look.about("sheet")), read.info.label_set, head
-        )
+        with notices.progress("scoring faces") as progress:
+            predicted = predict(loaded, read, str(split), ledger=look and look.about("sheet"), progress=progress)
+        scores = _chosen(predicted, read.info.label_set, head)
         figures = measure(scores)
         chosen = sampling.choose(scores.truth, faces, seed)
         pixels = read.split(str(split)).take(chosen).pictures(max(loaded.card.width, 96))
@@ -69,6 +71,7 @@ def sheet(
         f" top-1 {100 * figures.top1:.2f} % [95 % interval {100 * low:.2f}-{100 * high:.2f} %]"
     )
     print(out)
+    notices.done(counted(figures.n, "face"))
 
 
 @contextmanager

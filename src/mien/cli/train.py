@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
-from rich.console import Console
 
+from mien.cli import notices
+from mien.cli.interruption import kept_run, stoppable
+from mien.cli.notices import counted
 from mien.cli.progress import Display
 from mien.errors import RecipeError, require
 
@@ -63,6 +66,7 @@ def train(
     require("torch", "train")
     require("lightning_fabric", "train")
     from mien.export import package
+    from mien.runs import RunFolder
     from mien.train import devices as hardware
     from mien.train import run
 
@@ -70,27 +74,31 @@ def train(
     if isinstance(spec, ClassicalRecipe):
         _fit(spec, faces, folder, resume)
         return
-    console = Console(stderr=True, quiet=not _is_first())
+    console = notices.console()
+    console.quiet |= not _is_first()
     fabric = hardware.fabric(spec.precision, accelerator, devices, nodes)
     fabric.launch()
     mark = protocol.mark(spec.data.protocol, spec.data.limit)
-    try:
+    with stoppable(lambda: kept_run(RunFolder(folder)), speaks=_is_first()), ExitStack() as failing:
+        failing.callback(hardware.end_launched, fabric)
         with Display(console, spec.epochs) as display:
             if mark:
                 display.say(_marked(spec, mark))
             finished = run.train(
                 spec, faces, folder, resume=resume, report=display.step, say=display.say, fabric=fabric
             )
-    except KeyboardInterrupt:
-        console.print(f"mien: stopped; whole epochs are kept in {folder}, resume with --resume", soft_wrap=True)
-        raise typer.Exit(130) from None
-    if fabric.is_global_zero:
-        model = package.package(finished, faces, finished.model)
-        state = finished.read_state()
-        _tell(display.say, model.card, mark, state["validation_trained_on"])
-        if quick:
-            _tell_whole(display.say, recipe, changes or (), epochs, faces, state["images_per_second"])
-        print(finished.model)
+        if not fabric.is_global_zero:
+            return
+        with notices.doing("writing the model file"):
+            model = package.package(finished, faces, finished.model)
+        failing.pop_all()
+    state = finished.read_state()
+    _tell(display.say, model.card, mark, state["validation_trained_on"])
+    if quick:
+        _tell_whole(display.say, recipe, changes or (), epochs, faces, state["images_per_second"])
+    print(finished.model)
+    trained = counted(state["faces"]["train"], "training face")
+    notices.done(f"{trained}, {counted(finished.whole_epochs(), 'epoch')}")
 
 
 def _recipe(name: str, changes: Sequence[str], epochs: int | None, quick: bool) -> Experiment:
@@ -136,13 +144,14 @@ def _fit(spec: ClassicalRecipe, faces: Table, folder: Path, resume: bool) -> Non
     from mien.data import protocol
     from mien.evaluate import predictions
     from mien.export import evaluate_only, package
+    from mien.runs import RunFolder
     from mien.train import faces as training_faces
 
-    say = partial(Console(stderr=True).print, highlight=False, markup=False, soft_wrap=True)
+    say = partial(notices.console().print, highlight=False, markup=False, soft_wrap=True)
     mark = protocol.mark(spec.data.protocol, spec.data.limit)
     if mark:
         say(_marked(spec, mark))
-    try:
+    with stoppable(lambda: kept_run(RunFolder(folder))):
         finished = run.train(spec, faces, folder, resume=resume, say=say)
         why = evaluate_only.reason(finished)
         if why:
@@ -152,13 +161,11 @@ def _fit(spec: ClassicalRecipe, faces: Table, folder: Path, resume: bool) -> Non
             scored = predictions.predict(model, training_faces.as_trained(faces, spec), "validation")
             predictions.write(scored, finished.predictions / "validation.parquet")
             card = model.card
-    except KeyboardInterrupt:
-        say(f"mien: stopped; what was fitted is kept in {folder}, resume with --resume")
-        raise typer.Exit(130) from None
     _tell(say, card, mark, finished.read_state()["validation_trained_on"])
     if why:
         say(f"evaluate-only: {why}; mien evaluate, report and compare take the folder")
     print(folder if why else finished.model)
+    notices.done(f"{counted(finished.read_state()['faces']['train'], 'training face')}")
 
 
 def _is_first() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import statistics
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,9 @@ from rich.console import Console
 from rich.table import Column
 from rich.table import Table as Grid
 
+from mien.cli import notices
+from mien.cli.interruption import kept_runs, stoppable
+from mien.cli.notices import counted
 from mien.errors import require
 
 if TYPE_CHECKING:
@@ -44,20 +48,19 @@ def tune(
     from mien.train import tune as search
 
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
-    console = Console(stderr=True)
+    console = notices.console()
     folder = out or Path("runs") / f"tune-{spec.name}"
 
     def begin(values: dict[str, str], number: int, count: int) -> Callable[[Any], None]:
         shown = ", ".join(f"{path} = {value}" for path, value in values.items())
+        bar.close()
         console.print(f"{number}/{count}: {shown}", highlight=False, soft_wrap=True)
-        return Display(console, spec.epochs).step
+        return bar.enter_context(Display(console, spec.epochs)).step
 
-    try:
+    with stoppable(lambda: kept_runs(folder)), ExitStack() as bar:
         trials = search.tune(recipe, table.read(data), folder, over, changes or (), begin=begin)
-    except KeyboardInterrupt:
-        console.print(f"mien: stopped; runs are kept in {folder}, the same command continues", soft_wrap=True)
-        raise typer.Exit(130) from None
     _print(trials, markdown)
+    notices.done(counted(len(trials), "run"))
 
 
 def _print(trials: list[Trial], markdown: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
@@ -10,6 +9,8 @@ from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+from mien.cli import notices
 
 #: Help panel to its verbs, and each verb's line in the list of them; both in the order in which the help shows them.
 #: The line is the first one of the verb's own help, kept here so that the list needs no verb's file.
@@ -81,9 +82,21 @@ def _command(name: str, panel: str) -> Any:
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings=HELP_OPTIONS)
         app.command(name, cls=Verb)(getattr(module, name))
     command = typer.main.get_command(app)
+    _add_shared_options(command)
     command.name = name
     command.rich_help_panel = panel  # type: ignore[attr-defined]
     return command
+
+
+def _add_shared_options(command: Any) -> None:
+    """Give a command, or each one below it, what :func:`mien.cli.notices.options` names."""
+    inner = getattr(command, "commands", None)
+    for one in inner.values() if inner else ():
+        _add_shared_options(one)
+    if not inner:
+        holder = typer.Typer(add_completion=False)
+        holder.command()(notices.options)
+        command.params += typer.main.get_command(holder).params
 
 
 class Verbs(TyperGroup):
@@ -119,6 +132,7 @@ class Verb(TyperCommand):
         known = {name for parameter in self.params for name in parameter.opts}
         renamed = {old: new for old, new in RENAMED.items() if new in known and old not in known}
         words: list[str] = []
+        renames: list[str] = []
         for place, word in enumerate(args):
             if word == "--":
                 words += args[place:]
@@ -130,6 +144,9 @@ class Verb(TyperCommand):
                 named = value if equals else args[place + 1] if place + 1 < len(args) else ""
                 new = "--head" if named.startswith("probabilities") and "." not in named and "/" not in named else None
             if new:
-                print(f"mien: note: {name} is now {new}; the old name goes with the next release", file=sys.stderr)
+                renames.append(f"{name} is now {new}; the old name goes with the next release")
             words.append(f"{new or name}{equals}{value}")
-        return super().parse_args(ctx, words)
+        rest = super().parse_args(ctx, words)
+        for rename in renames:  # now that it is known whether notes are wanted
+            notices.note(rename)
+        return rest

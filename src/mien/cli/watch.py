@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from mien.cli import notices
 from mien.cli.interruption import interruptible
 from mien.cli.predict_copies import local_files
 from mien.files import keep_inputs
@@ -70,14 +71,14 @@ def watch(
                 raise
             lost = error  # raised once the table is closed: what was seen until then is kept
     if lost:
-        typer.echo(f"mien: note: {output} holds what was read until then", err=True)
+        notices.note(f"{output} holds what was read until then")
         raise lost
     if is_live(source):
         return
     if reached.interrupted:
         raise typer.Exit(130)
     if output and not whole:
-        typer.echo(f"mien: note: the window was closed before the end: {output} holds what was read so far", err=True)
+        notices.note(f"the window was closed before the end: {output} holds what was read so far")
 
 
 def sights(

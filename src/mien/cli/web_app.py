@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from mien.cli import notices
+from mien.cli.notices import counted
+
 
 def app(
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write; an earlier app is replaced.")],
@@ -18,7 +21,9 @@ def app(
     """
     from mien.web import site
 
-    files = site.build(output, model or site.MODEL)
+    with notices.doing("building the site"):
+        files = site.build(output, model or site.MODEL)
     size = sum(map(len, files.values()))
     print(f"{output}: {len(files)} files, {size / 1e6:.1f} MB; offer it by https, or look at it on this machine:")
     print(f"python3 -m http.server --bind 127.0.0.1 --directory {output} 8000")
+    notices.done(counted(len(files), "file"))

@@ -105,6 +105,7 @@ def predict(
     *,
     ledger: Ledger | None = None,
     about: Mapping[str, Any] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Predictions:
     """Score every face of a split with a model file, or what stands for one.
 
@@ -123,6 +124,7 @@ def predict(
         change: what is done to each batch of crops first, RGB uint8 (N, H, W, 3) to the same.
         ledger: keeps this look; must be there for the split test, and may be for faces that are test faces elsewhere.
         about: what else the provenance says.
+        progress: called with the faces scored and all there are.
 
     Raises:
         DataError: the table lacks the split, or has a label that no output knows; or test is to be scored without a
@@ -132,7 +134,7 @@ def predict(
     needed(split, ledger)
     part = table.split(split)
     truths = _truths(model, table, part)
-    said = answers(model, part, change)
+    said = answers(model, part, change, progress)
     outputs, sources = model.card.outputs, table.info.source.get("sources", [])
     scores = tuple(
         Scores(
@@ -166,14 +168,17 @@ def predict(
 
 
 def answers(
-    model: Scorer, part: Table, change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None
+    model: Scorer,
+    part: Table,
+    change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     """What a model says of all faces of a table, without a look at their labels.
 
     Args:
         model: any.
         part: the faces.
-        change: as of :func:`predict`.
+        change, progress: as of :func:`predict`.
 
     Returns:
         Output name to probabilities, float32 (N, K).
@@ -182,6 +187,8 @@ def answers(
     for start in range(0, len(part), _BATCH):
         crops = _crops(part.take(np.arange(start, min(start + _BATCH, len(part)))), model)
         parts.append(model.score(change(crops) if change else crops))
+        if progress:
+            progress(min(start + _BATCH, len(part)), len(part))
     return {name: np.concatenate([scored[name] for scored in parts]) for name in model.card.outputs}
 
 

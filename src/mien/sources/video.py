@@ -116,6 +116,17 @@ def rate_of(path: Path) -> float:
         return _rate(capture)
 
 
+def seconds_of(path: Path) -> float:
+    """Length of a video file in seconds, as its header says; 0 where that says nothing.
+
+    Raises:
+        SourceError: it cannot be opened.
+    """
+    with _opened(_whole(path), _FILE_OPTIONS, str(path)) as capture:
+        header = _Header.of(capture)
+    return max(header.count, 0.0) / header.rate
+
+
 def _whole(path: Path) -> str:
     """The path from the root on: FFmpeg takes 12:30.mp4 for the protocol 12."""
     return str(path.absolute())

@@ -9,6 +9,7 @@ several devices and machines (``torchrun``, SLURM and its own launcher) and mixe
 from __future__ import annotations
 
 import platform
+import subprocess
 from importlib.metadata import version
 from typing import Any
 
@@ -19,6 +20,8 @@ from torch import Tensor, nn
 
 from mien.errors import TrainingError
 from mien.runs import processor
+
+_PATIENCE = 2.0  # seconds
 
 
 def fabric(precision: str = "auto", accelerator: str = "auto", devices: str | int = 1, nodes: int = 1) -> Fabric:
@@ -38,6 +41,24 @@ def fabric(precision: str = "auto", accelerator: str = "auto", devices: str | in
     except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
         reason = " ".join(str(error).split())
         raise TrainingError(f"cannot train on {accelerator} with devices {devices}: {reason}") from error
+
+
+def end_launched(fabric: Fabric) -> None:
+    """End the other processes that this one launched, for a training that stops.
+
+    They may wait in a collective for this one, where they hear no signal but the last.
+    """
+    running = getattr(fabric.strategy.launcher, "procs", [])
+    launched = list(running)
+    running.clear()  # else Fabric, which watches them, kills this process, too
+    for process in launched:
+        process.terminate()
+    for process in launched:
+        try:
+            process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def memory_layout(network: nn.Module) -> torch.memory_format:

@@ -1,0 +1,148 @@
+"""What a command says beside its result, all of it on stderr: notes, progress, and a closing line.
+
+``--quiet`` silences them, ``--verbose`` adds where an error came from. Errors are not said here: no option silences
+them. The bar and what is being done show on a terminal only.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
+
+
+@dataclass
+class _Asked:
+    """What the command was told, and when."""
+
+    quiet: bool = False
+    verbose: bool = False
+    began: float = field(default_factory=time.monotonic)
+
+
+_asked = _Asked()
+
+
+def _set_quiet(value: bool) -> None:
+    _asked.quiet, _asked.began = value, time.monotonic()
+
+
+def _set_verbose(value: bool) -> None:
+    _asked.verbose = value
+
+
+def options(
+    quiet: Annotated[
+        bool,
+        typer.Option(
+            "--quiet",
+            "-q",
+            help="No notes, progress or closing line; errors are still said.",
+            callback=_set_quiet,
+            expose_value=False,
+        ),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            help="Where an error came from, too.",
+            callback=_set_verbose,
+            expose_value=False,
+        ),
+    ] = False,
+) -> None:
+    """The options of every command; :mod:`mien.cli.verbs` adds them."""
+
+
+def is_verbose() -> bool:
+    """Whether an error is to be shown with where it came from."""
+    return _asked.verbose
+
+
+def note(message: str) -> None:
+    """Say what a user should know, in one line."""
+    say(f"note: {message}")
+
+
+def say(message: str) -> None:
+    """Say what was done, in one line."""
+    if not _asked.quiet:
+        print(f"mien: {message}", file=sys.stderr)
+
+
+def done(what: str, *written: object) -> None:
+    """The closing line: what was done, the seconds since the command began, and the files that stdout does not name."""
+    seconds = time.monotonic() - _asked.began
+    files = ", ".join(str(path) for path in written if path)
+    say(f"done: {what} in {seconds:.1f} s{f'; written: {files}' if files else ''}")
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun.
+
+    >>> counted(1, "face"), counted(1200, "face")
+    ('1 face', '1,200 faces')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def console() -> Console:
+    """Where notes, bars and what is being done are shown."""
+    from rich.console import Console
+
+    return Console(stderr=True, quiet=_asked.quiet)
+
+
+def on_terminal() -> bool:
+    """Whether bars show."""
+    shown = console()
+    return shown.is_terminal and not shown.quiet
+
+
+@contextmanager
+def doing(what: str) -> Iterator[Callable[[str], None]]:
+    """Show what is being done, where it cannot be said how much of it there is; yields what changes the words."""
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    with _bar(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()) as bar:
+        number = bar.add_task(what, total=None)
+        yield lambda what: bar.update(number, description=what)
+
+
+@contextmanager
+def progress(task: str) -> Iterator[Callable[..., None]]:
+    """A bar, gone when the work is done; yields what is told the work done, all there is, and other words."""
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    with _bar(*columns) as bar:
+        number = bar.add_task(task, total=None)
+
+        def tell(done: float, total: float | None, words: str = task) -> None:
+            bar.update(number, completed=done, total=total, description=words)
+
+        yield tell
+
+
+def _bar(*columns: ProgressColumn) -> Progress:
+    from rich.progress import Progress
+
+    # What is printed meanwhile goes above the bar; never what goes into a file or another program.
+    return Progress(
+        *columns,
+        console=console(),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),
+        disable=not on_terminal(),
+    )
