@@ -31,9 +31,10 @@ from numpy.typing import NDArray
 
 from mien.data import table as tables
 from mien.expressions import BASIC_EIGHT
-from mien.recognizer import Recognizer, TrackingOptions
+from mien.recognizer import Recognizer
 from mien.results import Box, Frame
 from mien.sources.source_frame import SourceFrame
+from mien.tracking.options import TrackingOptions
 
 WAYS = {
     "followed": (TrackingOptions(), False),

@@ -27,9 +27,10 @@ from clips import frames, portrait, scenes, write
 
 from mien import runs
 from mien.outputs.tables import File
-from mien.recognizer import Recognizer, TrackingOptions
+from mien.recognizer import Recognizer
 from mien.results import Box
 from mien.sources.sources import source_frames
+from mien.tracking.options import TrackingOptions
 
 SECONDS = 20
 WAYS = {"followed": TrackingOptions(), "searched": TrackingOptions(track=False, smooth=0)}

@@ -30,9 +30,10 @@ from mien.detection.detectors import build
 from mien.errors import MienError, MienWarning, PictureError, require
 from mien.models import read_card
 from mien.outputs.tables import Parquet
-from mien.recognizer import Recognizer, TrackingOptions
+from mien.recognizer import Recognizer
 from mien.sources import images, video
 from mien.sources.sources import ReadOptions, source_frames
+from mien.tracking.options import TrackingOptions
 
 _FORMAT = 1
 

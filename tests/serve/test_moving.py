@@ -8,11 +8,11 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from mien import Recognizer
-from mien.recognizer import TrackingOptions
 from mien.serve import moving, schema
 from mien.serve.app import create_app
 from mien.serve.settings import Settings
 from mien.sources import video
+from mien.tracking.options import TrackingOptions
 from support.numbered_frames import write_video
 from support.service import Thread
 

@@ -132,8 +132,9 @@ def predict(
         raise typer.BadParameter("--timeline draws what is read in one run: leave out --resume")
     from mien.outputs.summary import Summary
     from mien.outputs.tables import File
-    from mien.recognizer import Recognizer, TrackingOptions
+    from mien.recognizer import Recognizer
     from mien.sources.sources import ReadOptions, is_live, unread
+    from mien.tracking.options import TrackingOptions
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be valid text

@@ -20,8 +20,9 @@ from mien.files import keep_inputs
 if TYPE_CHECKING:
     from mien.outputs.tables import File
     from mien.outputs.viewer import Sight
-    from mien.recognizer import Recognizer, TrackingOptions
+    from mien.recognizer import Recognizer
     from mien.sources.source_frame import SourceFrame
+    from mien.tracking.options import TrackingOptions
 
 
 def watch(
@@ -46,8 +47,9 @@ def watch(
     from mien.errors import SourceError
     from mien.outputs.tables import File
     from mien.outputs.viewer import show
-    from mien.recognizer import Recognizer, TrackingOptions
+    from mien.recognizer import Recognizer
     from mien.sources.sources import is_live
+    from mien.tracking.options import TrackingOptions
 
     recognizer = Recognizer(model, detector, error_rate=error_rate, search=search, prior=prior)
     keep_inputs([*local_files([source]), model], output)

@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from mien import files
 from mien.errors import MienError, PictureError, SourceError
-from mien.recognizer import Recognizer, TrackingOptions
+from mien.recognizer import Recognizer
 from mien.results import Frame
 from mien.serve import bodies, problems
 from mien.serve.admission import unless_gone
@@ -32,6 +32,7 @@ from mien.serve.service import Service, ServiceOf, choose, tell
 from mien.serve.settings import Settings
 from mien.sources import video
 from mien.sources.source_frame import SourceFrame
+from mien.tracking.options import TrackingOptions
 
 router = APIRouter()
 
