@@ -20,7 +20,7 @@ from mien.cli.models import card as write_page
 from mien.data import table as tables
 from mien.evaluate import metrics, predictions
 from mien.evaluate.ledger import Ledger
-from mien.export import package
+from mien.export import package, revise
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -36,7 +36,7 @@ def scored(file: Path, source: tables.Table, why: str) -> None:
         ledger = Ledger(DOCS / "test-ledger.csv", why) if split == "test" else None
         found = predictions.predict(model, source, split, ledger=ledger, about=about)
         predictions.write(found, DOCS / "predictions" / f"{file.stem}-{source.info.name}-{split}.parquet")
-        package.record_metrics(file, found)
+        revise.record_metrics(file, found)
 
 
 def note_of(page: Path) -> str:
@@ -82,7 +82,7 @@ def main() -> None:
     for name in asked.only or FILES:
         file = models.find(name)
         before = models.read_card(file).graph_sha256
-        if package.renew(file, source, file).card.graph_sha256 != before:
+        if revise.renew(file, source, file).card.graph_sha256 != before:
             scored(file, source, asked.note)
         print(f"{file}: {models.read_card(file).outputs['probabilities'].metrics}")
     write_figures()

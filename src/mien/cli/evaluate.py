@@ -90,7 +90,7 @@ def evaluate(
 
         write(plot, plots.groups(compared), parents=True)
     if record:
-        from mien.export.package import record_metrics
+        from mien.export.revise import record_metrics
 
         record_metrics(loaded.path, scored)
     if as_json:

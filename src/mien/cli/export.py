@@ -98,7 +98,7 @@ def export(
     require("torch", "train")
     from mien import models
     from mien.data import table
-    from mien.export import package
+    from mien.export import package, revise
     from mien.runs import RunFolder
 
     terms = package.Terms(name, version, licence, data_terms)
@@ -112,7 +112,7 @@ def export(
         if out is None:
             raise ExportError(f"{run} is renewed into another file: add -o FILE")
         keep_inputs([models.find(run), data], out)
-        print(package.renew(models.find(run), table.read(data), out).path)
+        print(revise.renew(models.find(run), table.read(data), out).path)
         return
     folder = RunFolder(run)
     if out is None:

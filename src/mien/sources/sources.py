@@ -38,6 +38,7 @@ from mien.sources import archive, images, video
 from mien.sources import camera as live
 from mien.sources.addresses import is_address
 from mien.sources.images import Color, Picture
+from mien.sources.listing import find_pictures
 from mien.sources.source_frame import SourceFrame, Unread
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def _of_path(path: Path, reading: ReadOptions) -> Iterator[SourceFrame | Unread]
         reason = getattr(error, "strerror", None) or error
         raise PictureError(f"{shown(path)}: cannot be read: {reason}") from error
     if folder:
-        found = images.find_pictures(path, images.SUFFIXES | video.SUFFIXES)
+        found = find_pictures(path, images.SUFFIXES | video.SUFFIXES)
         if not found:
             raise PictureError(f"{path}: no pictures in this folder")
         for one in found:
