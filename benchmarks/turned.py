@@ -10,18 +10,16 @@ angle; ``same`` the share that is answered as in the upright scene. MIEN_CACHE n
 
 from __future__ import annotations
 
-import argparse
 import time
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import recording
 from framing import scene
 from numpy.typing import NDArray
-from recording import record
+from samples import training_faces
 
-from mien.data import table
 from mien.recognizer import Recognizer
 from mien.results import Face
 
@@ -57,18 +55,12 @@ def _largest(faces: tuple[Face, ...]) -> Face | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Faces on their side and upside down.")
-    parser.add_argument("table", type=Path)
-    parser.add_argument("--faces", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--record", type=Path, help="write the figures into this JSON file as well")
+    parser = recording.parser(__doc__, data=True, faces=1000, seed=1)
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    train = table.read(options.table).split("train")
-    chosen = np.sort(np.random.default_rng(options.seed).choice(len(train), options.faces, replace=False))
-    faces = train.take(chosen).pictures(grey=True)
+    faces = training_faces(options.data, options.faces, options.seed)
     figures = {search: measure(faces, search) for search in ("full", "quick")}
-    record(figures, options.record)
+    recording.record(figures, options.record)
 
 
 if __name__ == "__main__":

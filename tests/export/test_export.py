@@ -76,7 +76,7 @@ def test_the_card_is_complete(finished, model, patterns):
     assert made["parity"]["largest_difference"] < gates.FP32_TOLERANCE
     validation = predictions.predict(model, patterns, "validation")
     for scores in validation.scores:
-        assert card.outputs[scores.output].metrics["validation"] == package.summary(metrics.measure(scores))
+        assert card.outputs[scores.output].metrics["validation"] == cards.summary(metrics.measure(scores))
     assert "test" not in card.outputs["probabilities"].metrics
     for name, rows in model.score(card.golden_crop()[None]).items():
         assert rows[0] == pytest.approx(card.golden.probabilities[name], abs=1e-4)
