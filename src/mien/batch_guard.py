@@ -11,7 +11,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
 _EVERY = 0.5  # seconds between two looks
@@ -19,7 +19,7 @@ _Process = tuple[int, int]  # its number, and when it began: numbers are used ag
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
+def guarded() -> Generator[None, None, None]:
     """Processes that are started inside end with this one at the latest."""
     if not sys.platform.startswith("linux"):
         yield

@@ -11,7 +11,7 @@ import errno
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -57,7 +57,7 @@ def _terminated(number: int, _: object) -> None:
 
 
 @contextmanager
-def _notes() -> Iterator[None]:
+def _notes() -> Generator[None, None, None]:
     """Show mien's warnings as notes of one line, each once; others stay what they are."""
     said: set[str] = set()
     with warnings.catch_warnings():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -76,7 +76,7 @@ def write(
 
 
 @contextmanager
-def _model_file(run: Path, data: Path | None, made_by: tuple[Terms, Options] | None) -> Iterator[Path]:
+def _model_file(run: Path, data: Path | None, made_by: tuple[Terms, Options] | None) -> Generator[Path, None, None]:
     """The model file; of a run, one that is made for the while."""
     from mien import models
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ class Reached:
 
 
 @contextmanager
-def interruptible(table: Path | None, *, resumes: bool = False, prints: bool = False) -> Iterator[Reached]:
+def interruptible(table: Path | None, *, resumes: bool = False, prints: bool = False) -> Generator[Reached, None, None]:
     """Ctrl-C ends the reading, not the writing: what was read is kept, which is how one leaves a camera.
 
     SIGTERM ends both: of a .csv or .jsonl the rows stay under their temporary name, of other tables nothing does.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,7 +27,7 @@ class Printer(Protocol):
 
 
 @contextmanager
-def printer(form: str | None, labels: Sequence[str], top: int, total: Summary) -> Iterator[Printer]:
+def printer(form: str | None, labels: Sequence[str], top: int, total: Summary) -> Generator[Printer, None, None]:
     """The printer of a form: json, jsonl, csv, table, or None for nothing. Closed also after Ctrl-C."""
     from mien.outputs import tables
 

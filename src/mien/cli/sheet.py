@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -72,7 +72,7 @@ def sheet(
 
 
 @contextmanager
-def _opened(data: Path, labels: str | None) -> Iterator[Table]:
+def _opened(data: Path, labels: str | None) -> Generator[Table, None, None]:
     """The table of ``--data``, or one made of its class folders; a folder without splits is validation as a whole."""
     from mien.data import class_folders, folder
     from mien.data import table as tables

@@ -95,8 +95,8 @@ class _Draft:
     train: NDArray[np.bool_]
     labels: NDArray[np.int64]
     targets: NDArray[np.float32]
-    reasons: dict[int, list[str]] = field(default_factory=dict)
-    left_out: dict[int, str] = field(default_factory=dict)
+    reasons: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
+    left_out: dict[int, str] = field(default_factory=dict[int, str])
 
     def leave_out(self, index: int, reason: str) -> None:
         self.left_out.setdefault(index, reason)

@@ -61,7 +61,7 @@ class Scores:
     truth: NDArray[np.int64]
     unfiltered: NDArray[np.int64]
     probabilities: NDArray[np.float32]
-    sources: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    sources: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
 
     def labelled(self) -> Scores:
         """Only the faces that have a label."""

@@ -42,7 +42,7 @@ class Board:
     data: str
     processor: str
     command: str
-    rows: Mapping[str, int] = field(default_factory=dict)
+    rows: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def known_as(self, split: str) -> str:
         """The split as readers know it."""

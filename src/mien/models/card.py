@@ -56,11 +56,11 @@ class Output:
     labels: tuple[str, ...]
     label_set: str
     temperature: float
-    metrics: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict[str, Any])
     bias: tuple[float, ...] = ()
-    abstain: Mapping[str, float] = field(default_factory=dict)
+    abstain: Mapping[str, float] = field(default_factory=dict[str, float])
     power: float = 1.0
-    fusion: Mapping[str, float] = field(default_factory=dict)
+    fusion: Mapping[str, float] = field(default_factory=dict[str, float])
     prior: tuple[float, ...] = ()
 
 

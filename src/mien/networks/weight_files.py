@@ -33,7 +33,7 @@ class Expected:
     order: str = "rgb"
     batch_norm: str = "measured"
     lineage: str = ""
-    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    labels: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
 
 
 def expected(path: Path) -> Expected | None:

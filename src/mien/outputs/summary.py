@@ -33,7 +33,7 @@ class Person:
     first: float
     last: float
     frames: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
     transitions: Counter[tuple[str, str]] = field(default_factory=Counter)
     _now: str = ""
     _sure: str = ""
@@ -84,7 +84,7 @@ class Summary:
         expressions: expression to the number of faces that showed it, over everything.
     """
 
-    persons: dict[tuple[str | None, int], Person] = field(default_factory=dict)
+    persons: dict[tuple[str | None, int], Person] = field(default_factory=dict[tuple[str | None, int], Person])
     pictures: int = 0
     faceless: int = 0
     failed: int = 0

@@ -34,9 +34,9 @@ class _Strip:
 
     source: str | None
     track: int
-    times: list[float] = field(default_factory=list)
-    sums: list[NDArray[np.float64]] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
+    times: list[float] = field(default_factory=list[float])
+    sums: list[NDArray[np.float64]] = field(default_factory=list[NDArray[np.float64]])
+    counts: list[int] = field(default_factory=list[int])
     _each: int = 1
 
     def add(self, at: float, scores: Iterable[float]) -> None:

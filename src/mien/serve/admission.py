@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from time import perf_counter
 from typing import TypeVar
@@ -31,7 +31,7 @@ class Gate:
         self.taken = 0
 
     @contextmanager
-    def enter(self, weight: int = 1) -> Iterator[None]:
+    def enter(self, weight: int = 1) -> Generator[None, None, None]:
         """Take places until the statement is left, however that happens.
 
         Raises:

@@ -14,7 +14,7 @@ import io
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -190,7 +190,7 @@ class _WhileDecoding(Warning, metaclass=_InThisThread):
 
 
 @contextmanager
-def _explained(name: str | None) -> Iterator[None]:
+def _explained(name: str | None) -> Generator[None, None, None]:
     """Pillow's faults become PictureErrors, its warnings stay inside.
 
     Filters for warnings belong to the whole process. So there is one that ignores what comes from a thread that is

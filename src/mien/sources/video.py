@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -254,7 +254,7 @@ def open_capture(source: str, options: str, name: str, timeout: float | None = N
 
 
 @contextmanager
-def _opened(source: str, options: str, name: str) -> Iterator[cv2.VideoCapture]:
+def _opened(source: str, options: str, name: str) -> Generator[cv2.VideoCapture, None, None]:
     capture = open_capture(source, options, name)
     try:
         yield capture
@@ -263,7 +263,7 @@ def _opened(source: str, options: str, name: str) -> Iterator[cv2.VideoCapture]:
 
 
 @contextmanager
-def told_ffmpeg(options: str) -> Iterator[None]:
+def told_ffmpeg(options: str) -> Generator[None, None, None]:
     """Options for the FFmpeg inside OpenCV while a file is opened: they go through the environment alone.
 
     FFmpeg's and OpenCV's own messages stay inside; the error says what is wrong.

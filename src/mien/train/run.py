@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,7 +45,7 @@ class Progress:
     step: int
     steps: int
     images: int
-    figures: dict[str, float] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict[str, float])
     """Of the epoch, on its last step; else empty."""
 
 
@@ -86,7 +86,7 @@ def train(
 
 
 @contextmanager
-def _alone(folder: Path, fabric: Fabric) -> Iterator[None]:
+def _alone(folder: Path, fabric: Fabric) -> Generator[None, None, None]:
     """Hold the run folder against other trainings; all processes of this one go on or stop together."""
     with ExitStack() as held:
         refused: MienError | None = None
