@@ -26,7 +26,7 @@ def network(spared: bool, padding: str) -> nn.Module:
     made = timm.create_model("mobilenetv1_100", num_classes=0, in_chans=1, pad_type=padding).train()
     if spared:
         devices.spare_slow_kernels(made, devices.fabric("bf16-mixed", "cpu"))
-    return made.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return made.to(memory_format=torch.channels_last)
 
 
 def step(made: nn.Module, faces: torch.Tensor) -> float:

@@ -28,7 +28,7 @@ SEVEN = len(BASIC_SEVEN)
 
 def answers(run: RunFolder, rows: elsewhere.Development) -> dict[str, NDArray[np.float32]]:
     """Log-probabilities (N, K) of each head, labels in the order of ``BASIC_EIGHT``, and the mean over the heads."""
-    network = build.restore(run).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    network = build.restore(run).to(memory_format=torch.channels_last)
     size = recipes.load_network(run.recipe).data.size
     pixels = torch.from_numpy(rows.sized(size)[..., 0].copy()).unsqueeze(1)  # the faces are grey
     found = {name: logits.float().log_softmax(dim=1).numpy() for name, logits in score(network, pixels).items()}

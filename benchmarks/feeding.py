@@ -79,7 +79,7 @@ class Step:
     def __init__(self, experiment: Recipe, source: Faces) -> None:
         torch.manual_seed(experiment.seed)
         network = build.build(experiment, {experiment.heads[0].label_set: LABELS})
-        self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.network = network.to(memory_format=torch.channels_last)
         self.network.train_as(experiment.stages[0])
         self.optimizer = optimize.optimizer(self.network, experiment.stages[0])
         self.loss = Loss(experiment.heads, source.targets)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import chain, count, islice
@@ -196,7 +196,7 @@ class Recognizer:
         *,
         ahead: bool = False,
         pixels: bool = True,
-    ) -> Iterator[tuple[SourceFrame, Frame]]:
+    ) -> Generator[tuple[SourceFrame, Frame], None, None]:
         """As :meth:`stream`, of source frames.
 
         Args:

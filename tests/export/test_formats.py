@@ -94,7 +94,7 @@ def test_constants_of_litert_begin_where_processors_want_them(tiny):
     file = write(lower(tiny), tiny.card, {"a": "odd"})
     read = schema.Model.GetRootAs(file)
     vectors = [read.Buffers(i) for i in range(read.BuffersLength()) if read.Buffers(i).DataLength()]
-    starts = [one._tab.Vector(one._tab.Offset(4)) for one in vectors]  # pyright: ignore[reportPrivateUsage]
+    starts = [one._tab.Vector(one._tab.Offset(4)) for one in vectors]
     assert len(starts) > 20
     assert {start % 16 for start in starts} == {0}
 

@@ -47,7 +47,7 @@ def test_a_card_of_format_1_is_read_as_it_was(heads_only, tmp_path):
     import hashlib
     import json
 
-    from mien.models.card import _entry  # pyright: ignore[reportPrivateUsage]
+    from mien.models.card import _entry
 
     graph, card = detach(heads_only.path.read_bytes())
     document = json.loads(card.to_json()) | {"format": 1, "graph_sha256": hashlib.sha256(graph).hexdigest()}

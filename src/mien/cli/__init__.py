@@ -11,9 +11,9 @@ import errno
 import signal
 import sys
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -63,9 +63,16 @@ def _notes() -> Generator[None, None, None]:
     with warnings.catch_warnings():
         show = warnings.showwarning
 
-        def note(message: Warning | str, category: type[Warning], *rest: object) -> None:
+        def note(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
             if not issubclass(category, MienWarning):
-                show(message, category, *rest)  # pyright: ignore[reportArgumentType]
+                show(message, category, filename, lineno, file, line)
             elif str(message) not in said:
                 said.add(str(message))
                 print(f"mien: note: {message}", file=sys.stderr)

@@ -96,7 +96,7 @@ def _files(given: list[str], pack: Path, has_table: bool) -> dict[str, Path]:
         raise DataError("--pack checks the file on validation faces: add --data FILE")
     if not pack.parent.is_dir():
         raise DataError(f"cannot write {pack}: the folder {pack.parent} does not exist")
-    files = {}
+    files: dict[str, Path] = {}
     for name in given:
         if Path(name).suffix == ".parquet":
             raise DataError(f"{name} holds answers and no network: name its model file to --pack it")

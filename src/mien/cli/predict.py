@@ -132,8 +132,9 @@ def predict(
     from mien.sources.sources import ReadOptions, is_live, unread
     from mien.tracking.options import TrackingOptions
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be valid text
+    stdout: object = sys.stdout
+    if isinstance(stdout, io.TextIOWrapper):
+        stdout.reconfigure(errors="backslashreplace")  # file names need not be valid text
     _check_parents(output, html, summary, timeline)
     keep_inputs([*local_files(sources), model, prior], output, html, summary, timeline)
     drawn = _timeline(timeline) if timeline else None

@@ -82,7 +82,7 @@ def _command(name: str, panel: str) -> Any:
         app.command(name, cls=Verb)(getattr(module, name))
     command = typer.main.get_command(app)
     command.name = name
-    command.rich_help_panel = panel  # type: ignore[attr-defined]
+    command.rich_help_panel = panel  # pyright: ignore[reportAttributeAccessIssue]  typer reads it
     return command
 
 
@@ -91,7 +91,7 @@ class Verbs(TyperGroup):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.commands = _Commands()  # type: ignore[assignment]
+        self.commands = _Commands()  # pyright: ignore[reportAttributeAccessIssue]  a dict is meant
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Their names."""

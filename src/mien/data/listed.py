@@ -126,7 +126,7 @@ def write_listed(
                     label=row.label,
                     split=str(splits[index]),
                     row=kept.places[index],
-                    group=kept.places[groups[index]],
+                    group=kept.places[int(groups[index])],
                     digest=kept.digests[index],
                     **row.further,
                 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +68,7 @@ def divide(column: str, rows: Ints, values: Sequence[Any], clusters: Ints, bins:
     if len(set(known)) > _MOST_NUMBERS and all(_number(v) for v in known):
         edges = tuple(float(e) for e in np.unique(np.quantile(known, np.arange(1, bins) / bins)))
         names = _ranges(edges)
-        place = [-1 if _absent(v) else int(np.searchsorted(edges, v)) for v in values]
+        place = [-1 if _absent(v) else bisect_left(edges, v) for v in values]
     else:
         order = sorted(set(known), key=lambda v: (not _number(v), v if _number(v) else 0, str(v)))
         index = {value: position for position, value in enumerate(order)}

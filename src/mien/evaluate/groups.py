@@ -239,10 +239,10 @@ def _gaps(
     kept = None
     if strata:
         kept = _p_of_largest(observed, np.stack([gaps_of(within_labels()) for _ in range(_PERMUTATIONS)]))
-    found = []
+    found: list[Gap] = []
     for f, figure in enumerate(FIGURES):
         largest = int(np.abs(observed[:, f]).argmax())
-        first, second = (groups[g].name for g in pairs[largest].tolist())
+        first, second = (groups[int(g)].name for g in pairs[largest])
         high, low = (first, second) if observed[largest, f] >= 0 else (second, first)
         size = abs(float(observed[largest, f]))
         found.append(Gap(figure, high, low, size, p[f], None if kept is None else kept[f]))

@@ -34,7 +34,7 @@ class Person:
     last: float
     frames: int = 0
     seconds: dict[str, float] = field(default_factory=dict[str, float])
-    transitions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    transitions: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     _now: str = ""
     _sure: str = ""
 
@@ -88,7 +88,7 @@ class Summary:
     pictures: int = 0
     faceless: int = 0
     failed: int = 0
-    expressions: Counter[str] = field(default_factory=Counter)
+    expressions: Counter[str] = field(default_factory=Counter[str])
 
     def add(self, frame: Frame) -> None:
         """Take the next frame."""

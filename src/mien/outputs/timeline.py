@@ -4,6 +4,8 @@ Owns what is kept for it while frames pass (at most some thousand points a track
 and how it is drawn. Needs matplotlib (``pip install 'mien[tables]'``).
 """
 
+# pyright: standard
+# Strict is not possible: matplotlib leaves the types of many methods partly unknown.
 from __future__ import annotations
 
 import io

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
+from mien.narrowing import is_object
 from mien.serve.metrics import Metrics
 from mien.serve.problems import Gone, Problem
 
@@ -82,5 +83,5 @@ async def unless_gone(request: Request, work: Awaitable[T]) -> T:
 async def _left(receive: Callable[[], Awaitable[object]]) -> None:
     while True:
         message = await receive()
-        if isinstance(message, dict) and message.get("type") == "http.disconnect":
+        if is_object(message) and message.get("type") == "http.disconnect":
             return

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,9 +81,14 @@ def read_noted(picture: Picture, *, color: Color | None = None) -> tuple[NDArray
             return _from_image(picture), None
     if isinstance(picture, (bytes, bytearray, memoryview)):
         return decode_noted(bytes(picture))
-    if isinstance(picture, (str, os.PathLike)):
+    if is_path(picture):
         return _from_file(Path(picture))
     raise PictureError(f"a picture is a path, bytes, a PIL image or a numpy array, not {type(picture).__name__}")
+
+
+def is_path(value: object) -> TypeGuard[str | os.PathLike[str]]:
+    """Whether it names a file."""
+    return isinstance(value, (str, os.PathLike))
 
 
 def decode(data: bytes) -> NDArray[np.uint8]:

@@ -48,7 +48,7 @@ _OPENING = threading.Lock()  # what FFmpeg is told goes through the environment 
 
 def read_file(
     path: Path, *, every: int = 1, start: float = 0.0, end: float | None = None, name: str | None = None
-) -> Iterator[SourceFrame]:
+) -> Generator[SourceFrame, None, None]:
     """The frames of a video file in order.
 
     Args:
@@ -209,7 +209,7 @@ def _retrieved(
     capture: cv2.VideoCapture, name: str, index: int, at: float, check: ConversionCheck | None = None
 ) -> SourceFrame:
     done, pixels = capture.retrieve()
-    if not done or pixels is None or not pixels.size:
+    if not done or not pixels.size:
         error = SourceError(f"{name}: frame {index} at {at:.2f} s is damaged")
         return SourceFrame(name, None, error, index, at)
     if check is not None:
