@@ -20,18 +20,18 @@ def ensemble(
         list[str], typer.Argument(metavar="RUN_OR_MODEL...", help="Two or more run folders or models, each once.")
     ],
     data: Annotated[
-        Path | None, typer.Option("--data", help="The table, to score what has no predictions yet.")
+        Path | None, typer.Option("--data", help="The data table, to score what has no predictions yet.")
     ] = None,
     out: Annotated[Path, typer.Option("--output", "-o", help="Folder for its predictions.")] = Path("ensemble"),
-    test: Annotated[bool, typer.Option("--test", help="Answer the test split too, with the same weights.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Also answer the test split, with the same weights.")] = False,
     ledger: LedgerFile = None,
     why: Why = "",
     overwrite: Overwrite = False,
     pack: Annotated[
         Path | None, typer.Option("--pack", help="Write the chosen members into this one model file; needs --data.")
     ] = None,
-    name: Annotated[str, typer.Option("--name", help="Of the packed model, for its card.")] = "ensemble",
-    version: Annotated[str, typer.Option("--version", help="Of the packed model, for its card.")] = "1",
+    name: Annotated[str, typer.Option("--name", help="Name of the packed model, for its card.")] = "ensemble",
+    version: Annotated[str, typer.Option("--version", help="Version of the packed model, for its card.")] = "1",
 ) -> None:
     """Choose members and weights by the validation loss; write predictions that mien compare takes.
 

@@ -32,7 +32,9 @@ def evaluate(
     protocol: Annotated[
         str, typer.Option("--protocol", help="official, deduplicated (test), or paper (validation).")
     ] = "official",
-    predictions: Annotated[Path | None, typer.Option("--predictions", help="Where the predictions table goes.")] = None,
+    predictions: Annotated[
+        Path | None, typer.Option("--predictions", help="Write the predictions table to this file.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     ledger: LedgerFile = None,
     why: Why = "",

@@ -99,7 +99,9 @@ def card(
     out: Annotated[Path, typer.Option("--output", "-o", help="The Markdown file to write.")],
     predictions: Annotated[
         list[Path] | None,
-        typer.Option("--predictions", help="What mien evaluate wrote; again for test. Validation is scored without."),
+        typer.Option(
+            "--predictions", help="Predictions from mien evaluate; repeatable. Without, validation is scored."
+        ),
     ] = None,
     by: Annotated[
         list[str] | None,

@@ -54,9 +54,11 @@ def predict(
         bool, typer.Option("--hide-faces", help="Pixelate the detected faces in annotated copies and the gallery.")
     ] = False,
     summary: Annotated[
-        Path | None, typer.Option(help="Write JSON: time per expression and transitions, for each person and clip.")
+        Path | None, typer.Option(help="Write JSON: time per expression and transitions, for each track and clip.")
     ] = None,
-    timeline: Annotated[Path | None, typer.Option(help="Plot each person's expressions over time: .png, .svg.")] = None,
+    timeline: Annotated[
+        Path | None, typer.Option(help="Plot the expressions of each track over time: .png, .svg.")
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many expressions the table shows per face.")] = 3,
     detector: Annotated[
         str,
@@ -67,15 +69,17 @@ def predict(
     search: Annotated[
         str,
         typer.Option(
-            help="full: faces of every size; quick: one look at 800 px; auto: full for pictures, quick for videos.",
+            help="full: faces of every size; quick: one search at 800 px; auto: full for pictures, quick for videos.",
             rich_help_panel=_FACES,
         ),
     ] = "auto",
     model: Annotated[str | None, typer.Option(help="An installed model or a model file; see mien models.")] = None,
-    provider: Annotated[str, typer.Option(help="What computes: cpu, cuda, coreml, directml or openvino.")] = "cpu",
+    provider: Annotated[
+        str, typer.Option(help="Hardware to compute on: cpu, cuda, coreml, directml or openvino.")
+    ] = "cpu",
     align: Annotated[bool, typer.Option(help="Turn tilted faces upright first.", rich_help_panel=_FACES)] = False,
     min_size: Annotated[
-        float, typer.Option(min=0, help="Leave out faces of fewer pixels a side.", rich_help_panel=_FACES)
+        float, typer.Option(min=0, help="Leave out faces smaller than this many pixels a side.", rich_help_panel=_FACES)
     ] = 0,
     error_rate: Annotated[
         float | None,
@@ -100,13 +104,14 @@ def predict(
     ] = 1,
     start: Annotated[float, typer.Option(min=0, help="Second to start at.", rich_help_panel=_VIDEO)] = 0,
     end: Annotated[float | None, typer.Option(help="Second to end at.", rich_help_panel=_VIDEO)] = None,
-    track: Annotated[bool, typer.Option(help="Follow faces and number them.", rich_help_panel=_VIDEO)] = True,
+    track: Annotated[bool, typer.Option(help="Track faces and give each a track id.", rich_help_panel=_VIDEO)] = True,
     smooth: Annotated[
         float,
-        typer.Option(min=0, help="Seconds that probabilities are averaged over; 0: off.", rich_help_panel=_VIDEO),
+        typer.Option(min=0, help="Average probabilities over this many seconds; 0: off.", rich_help_panel=_VIDEO),
     ] = 0.4,
     seconds: Annotated[
-        float | None, typer.Option(help="Leave cameras and streams after so long.", rich_help_panel=_VIDEO)
+        float | None,
+        typer.Option(help="Stop reading cameras and streams after this many seconds.", rich_help_panel=_VIDEO),
     ] = None,
     private: Annotated[
         bool, typer.Option(help="Allow http and addresses of private networks.", rich_help_panel=_VIDEO)
@@ -115,7 +120,7 @@ def predict(
     """Read the expressions of the faces in pictures, videos and cameras.
 
     Exit code 0: all read, with or without faces; 1: some could not be read; 2: none could; 130: interrupted. Cameras
-    and streams have no end, so leaving them by Ctrl-C is 0.
+    and streams have no end, so Ctrl-C is the way to leave them, and exits 0.
     """
     forms = [name for name, on in (("json", as_json), ("jsonl", as_lines), ("csv", as_csv)) if on]
     if len(forms) > 1:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 def watch(
     source: Annotated[str, typer.Argument(help="camera:0, an rtsp:// or http(s):// address, or a video.")] = "camera:0",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write a table, too: .csv, .jsonl, ...")] = None,
-    smooth: Annotated[float, typer.Option(min=0, help="Seconds that probabilities are averaged over; 0: off.")] = 0.4,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write a table: .csv, .jsonl, ...")] = None,
+    smooth: Annotated[float, typer.Option(min=0, help="Average probabilities over this many seconds; 0: off.")] = 0.4,
     charts: Annotated[bool, typer.Option(help="Show all probabilities beside each face.")] = True,
     mirror: Annotated[bool, typer.Option(help="Show the picture as a mirror does.")] = False,
     detector: Annotated[str, typer.Option(help="auto, yunet, haar, ...; see mien predict.")] = "auto",
