@@ -172,7 +172,6 @@ def pixels(png):
 
 
 def test_a_drawing_is_yellow_where_the_map_is_high():
-    pytest.importorskip("matplotlib")
     falls = np.zeros((PLACES, PLACES), np.float32)
     falls[:7] = 5
     drawn = pixels(occlusion_plots.draw([explained(falls)], "title $x"))
@@ -185,7 +184,6 @@ def test_a_drawing_is_yellow_where_the_map_is_high():
 
 
 def test_each_face_and_each_label_has_its_place():
-    pytest.importorskip("matplotlib")
     falls = np.zeros((PLACES, PLACES), np.float32)
     two = pixels(occlusion_plots.draw([explained(falls)] * 2, "x"))
     assert len(two) == pytest.approx((2 * 2.8 + 0.65) * 160, abs=2)
