@@ -7,7 +7,7 @@ SAMPLE := docs/astronaut.jpg
 # Tests run in two processes: one thread each, or torch's threads fight over the cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test check lint tools format formats fuzz faults results docs dist clean
+.PHONY: demo test check lint coverage test-python lowest tools format formats fuzz faults results docs dist clean
 
 # What the base install can do: no torch, no data, no network after the install.
 demo: $(VENV)/base
@@ -26,6 +26,27 @@ lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+# How much of mien the fast tests run; what they start as processes of their own does not count.
+coverage: $(VENV)/dev
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" --cov=mien --cov-report=term:skip-covered
+
+# The fast tests on another Python, in an environment of its own: make test-python PYTHON=python3.13
+ELSEWHERE ?= build/$(notdir $(PYTHON))
+test-python:
+	$(PYTHON) -m venv $(ELSEWHERE)
+	$(ELSEWHERE)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(ELSEWHERE)/bin/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+# The same with the lowest versions that pyproject.toml allows. What these depend on is as new as can be, and deprecates
+# much that they use: such warnings, errors elsewhere, are none of mien's.
+lowest: ELSEWHERE := build/lowest
+lowest:
+	$(PYTHON) -m venv $(ELSEWHERE)
+	$(ELSEWHERE)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(ELSEWHERE)/bin/uv pip install --quiet --python $(ELSEWHERE)/bin/python --resolution lowest-direct -e '.[dev]'
+	$(ELSEWHERE)/bin/python -m pytest -q -n 2 --dist loadfile -m "not slow" \
+		-W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning
 
 # Twenty-five thousand damaged and hostile files into everything that takes files from strangers, 5,000 over HTTP.
 fuzz: $(VENV)/dev

@@ -13,7 +13,6 @@ that many at once.
 from __future__ import annotations
 
 import csv
-import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import recording
 import trials
 
 RECORD = Path(__file__).with_suffix(".json")
@@ -90,13 +90,12 @@ def costs(data: Path) -> dict[str, float]:
 
 def table(recorded: dict[str, Any]) -> str:
     """The Markdown table; rows that were not run say so."""
-    lines = ["| | seeds | original labels, % | FER+, % | a step takes |", "|---|---|---|---|---|"]
+    lines = []
     for row in ROWS:
         runs = recorded["rows"].get(row.name, {})
-        figures = " | ".join(trials.cells(runs))
         takes = f"{recorded['cost'][row.name]:.2f}" if row.name in recorded["cost"] else ""
-        lines.append(f"| {row.name}: {row.says} | {len(runs)} | {figures} | {takes} |")
-    return "\n".join(lines)
+        lines.append((f"{row.name}: {row.says}", len(runs), *trials.cells(runs), takes))
+    return recording.markdown(("", "seeds", "original labels, %", "FER+, %", "a step takes"), lines)
 
 
 def main() -> None:
@@ -104,7 +103,7 @@ def main() -> None:
     parser = trials.parser(__doc__, ROWS, "1,2,3")
     parser.add_argument("--cost", action="store_true")
     asked = parser.parse_args()
-    recorded = json.loads(RECORD.read_text(encoding="utf-8"))
+    recorded = recording.read(RECORD)
     if asked.table:
         print(table(recorded))
         return
@@ -112,8 +111,8 @@ def main() -> None:
         parser.error("name the data table: fer2013.parquet, from mien data import fer2013")
     if asked.cost:
         cost = costs(asked.data)
-        recorded = json.loads(RECORD.read_text(encoding="utf-8")) | {"cost": cost}
-        RECORD.write_text(json.dumps(recorded, indent=2) + "\n", encoding="utf-8")
+        recorded = recording.read(RECORD) | {"cost": cost}
+        recording.write(RECORD, recorded, indent=2)
         print(table(recorded))
         return
     rows = [row for row in ROWS if row.name in asked.names.split(",")]

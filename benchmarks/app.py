@@ -7,7 +7,6 @@ python benchmarks/app.py ... --write benchmarks/app.json
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import os
@@ -18,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+import recording
 
 from mien.runs import processor
 from mien.web import site
@@ -129,7 +130,7 @@ def used(session: Any) -> int:
 
 def main() -> None:
     """Measure, print, and write where asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording.parser(__doc__, record=False)
     parser.add_argument("what", choices=("weight", "camera"))
     parser.add_argument("--model", default=site.MODEL)
     parser.add_argument("--seconds", type=float, default=20)

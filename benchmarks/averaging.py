@@ -10,13 +10,13 @@ in percent, 32 bit, before calibration; recorded in benchmarks/averaging.json. T
 
 from __future__ import annotations
 
-import argparse
 import copy
-import json
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import recording
 import torch
 from torch.optim.swa_utils import update_bn
 
@@ -35,14 +35,14 @@ _FACES, _BATCH = 8_192, 256
 def table(record: dict[str, Any]) -> str:
     """The record as rows of Markdown."""
     sets = list(record["top1"]["mean of the weights"])
-    rows = [f"| | {' | '.join(sets)} |", f"|---|{'---|' * len(sets)}"]
+    rows: list[Sequence[str]] = []
     for name, figures in record["top1"].items():
-        rows.append(f"| {name} | {' | '.join(f'{figures[one]:.2f}' for one in sets)} |")
+        rows.append((name, *(f"{figures[one]:.2f}" for one in sets)))
         if name == record["runs"][-1]:
             spread = ([record["top1"][run][one] for run in record["runs"]] for one in sets)
-            cells = " | ".join(f"{statistics.mean(s):.2f} ± {statistics.stdev(s):.2f}" for s in spread)
-            rows.append(f"| mean and standard deviation of the runs | {cells} |")
-    return "\n".join(rows)
+            cells = (f"{statistics.mean(s):.2f} ± {statistics.stdev(s):.2f}" for s in spread)
+            rows.append(("mean and standard deviation of the runs", *cells))
+    return recording.markdown(("", *sets), rows)
 
 
 def measure(data: Path, folders: list[str]) -> dict[str, Any]:
@@ -90,13 +90,12 @@ def measure(data: Path, folders: list[str]) -> dict[str, Any]:
 
 def main() -> None:
     """Measure the named runs, or print the record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="?", type=Path)
+    parser = recording.parser(__doc__, data=False, record=False)
     parser.add_argument("runs", nargs="*")
     asked = parser.parse_args()
     if asked.data:
-        RECORD.write_text(json.dumps(measure(asked.data, asked.runs), indent=1) + "\n", encoding="utf-8")
-    print(table(json.loads(RECORD.read_text(encoding="utf-8"))))
+        recording.write(RECORD, measure(asked.data, asked.runs))
+    print(table(recording.read(RECORD)))
 
 
 if __name__ == "__main__":

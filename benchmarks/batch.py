@@ -9,13 +9,12 @@ start of Ray (a few seconds, once a job) does not.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import statistics
 import tempfile
 from pathlib import Path
 
+import recording
 from PIL import Image
 
 from mien import batch
@@ -25,11 +24,10 @@ WORKERS = (1, 2)
 
 def main() -> None:
     """Measure, print, record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording.parser(__doc__)
     parser.add_argument("picture", type=Path)
     parser.add_argument("--pictures", type=int, default=600)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--record", type=Path)
     asked = parser.parse_args()
     load = [round(one, 1) for one in os.getloadavg()]
     rates: dict[int, list[float]] = {count: [] for count in WORKERS}
@@ -56,9 +54,7 @@ def main() -> None:
         "two_against_one": round(statistics.median(b / a for a, b in zip(rates[1], rates[2], strict=True)), 2),
         "machine": {"cores": os.cpu_count(), "load_average": load},
     }
-    print(json.dumps(found, indent=1))
-    if asked.record:
-        asked.record.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    recording.show(found, asked.record)
 
 
 if __name__ == "__main__":

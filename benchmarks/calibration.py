@@ -11,11 +11,11 @@ own row flatters it a little. The test split is never read.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import recording
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, softmax
@@ -117,13 +117,16 @@ def judged(name: str, label_set: str, logits: Array, truth: Truth) -> list[dict[
 
 def table(rows: list[dict[str, str | float]]) -> str:
     """The record as Markdown."""
-    lines = ["| model, labels | calibration | ECE | by chance | loss | top-1 |", "|---|---|---|---|---|---|"]
-    lines += [
-        f"| {row['model']}, {row['labels']} | {row['calibration']} | {row['ece']:.4f} | {row['chance']:.4f} |"
-        f" {row['loss']:.4f} | {row['top1']:.2f} |"
+    lines = [
+        (
+            f"{row['model']}, {row['labels']}",
+            row["calibration"],
+            *(f"{row[key]:.4f}" for key in ("ece", "chance", "loss")),
+            f"{row['top1']:.2f}",
+        )
         for row in rows
     ]
-    return "\n".join(lines)
+    return recording.markdown(("model, labels", "calibration", "ECE", "by chance", "loss", "top-1"), lines)
 
 
 def main() -> None:
@@ -136,7 +139,7 @@ def main() -> None:
             said = {key: said[key] for key in ("temperature", "bias", "power") if key in said}
             raw = Calibration.from_dict(said).undone(known.probabilities)
             rows += judged(name, scores.label_set, log_softmax(np.log(raw), axis=1), known.truth)
-    RECORD.write_text(json.dumps({"split": "validation", "figures": rows}, indent=1) + "\n", encoding="utf-8")
+    recording.write(RECORD, {"split": "validation", "figures": rows})
     print(table(rows))
 
 

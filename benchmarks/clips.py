@@ -8,7 +8,6 @@ box in each frame is what the frame of that picture became. Nothing made from FE
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import recording
 from numpy.typing import NDArray
 
 from mien.results import Box
@@ -172,7 +172,7 @@ def portrait(path: Path) -> tuple[Pixels, Box]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording.parser(__doc__, record=False)
     parser.add_argument("picture", type=Path)
     parser.add_argument("clip", type=Path)
     parser.add_argument("--seconds", type=float, default=10)

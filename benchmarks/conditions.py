@@ -12,16 +12,15 @@ cut out where the face was put, which no detector can beat by more than luck.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import recording
 from detectors import placed
 from framing import main_face
 from numpy.typing import NDArray
@@ -136,7 +135,7 @@ def _share(right: NDArray[np.bool_]) -> float:
 def table(figures: dict[str, Any]) -> str:
     """As Markdown: found %, right % of those, the same aligned."""
     names = [name for name in next(iter(figures["conditions"].values())) if name != "crop"]
-    lines = [f"| | crop given | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
+    rows = []
     for says, told in figures["conditions"].items():
         cells = [
             f"{told[name]['found']:.0f}: {told[name]['right']} / {told[name]['right_aligned']}"
@@ -144,23 +143,18 @@ def table(figures: dict[str, Any]) -> str:
             else "0"
             for name in names
         ]
-        lines.append(f"| {says} | {told['crop']} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append((says, told["crop"], *cells))
+    return recording.markdown(("", "crop given", *names), rows)
 
 
 def main() -> None:
     """Measure, print, record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, nargs="?")
+    parser = recording.parser(__doc__, data=False, faces=400, seed=0, table="docs/faces.md")
     parser.add_argument("--detectors", nargs="+", default=["yunet", "haar", "mediapipe", "mtcnn"])
-    parser.add_argument("--faces", type=int, default=400)
     parser.add_argument("--model")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--record", type=Path)
-    parser.add_argument("--table", type=Path, help="print what docs/faces.md shows of such a file")
     asked = parser.parse_args()
     if asked.table:
-        print(table(json.loads(asked.table.read_text(encoding="utf-8"))["figures"]))
+        print(table(recording.read(asked.table)["figures"]))
         return
     names = []
     for name in asked.detectors:
@@ -171,8 +165,7 @@ def main() -> None:
             print(error, file=sys.stderr)
     figures = measure(tables.read(asked.data), names, asked.faces, asked.seed, asked.model)
     print(table(figures))
-    if asked.record:
-        asked.record.write_text(json.dumps({"command": sys.argv[1:], "figures": figures}, indent=1) + "\n")
+    recording.write(asked.record, {"command": sys.argv[1:], "figures": figures})
 
 
 if __name__ == "__main__":

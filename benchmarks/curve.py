@@ -9,13 +9,13 @@ A run that started from another of the record goes on at the epoch whose weights
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import recording
 from matplotlib.figure import Figure
 
 from mien.expressions import LABEL_SETS
@@ -79,10 +79,10 @@ def draw(runs: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Record the named runs, and draw all that are recorded."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording.parser(__doc__, record=False)
     parser.add_argument("runs", nargs="*", type=Path, help="run folders, those that others grew from first")
     asked = parser.parse_args()
-    recorded = {run["run"]: run for run in json.loads(RECORD.read_text(encoding="utf-8"))}
+    recorded = {run["run"]: run for run in recording.read(RECORD)}
     if asked.runs:
         for path in asked.runs:
             recorded[str(path)] = read(path, recorded)

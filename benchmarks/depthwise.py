@@ -9,11 +9,9 @@ face, least of the rounds, and their ratio. A CPU without bf16 has no use for ei
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
-from pathlib import Path
 
+import recording
 import timm
 import torch
 from torch import nn
@@ -28,7 +26,7 @@ def network(spared: bool, padding: str) -> nn.Module:
     made = timm.create_model("mobilenetv1_100", num_classes=0, in_chans=1, pad_type=padding).train()
     if spared:
         devices.spare_slow_kernels(made, devices.fabric("bf16-mixed", "cpu"))
-    return made.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return made.to(memory_format=torch.channels_last)
 
 
 def step(made: nn.Module, faces: torch.Tensor) -> float:
@@ -41,9 +39,8 @@ def step(made: nn.Module, faces: torch.Tensor) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--record", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -57,9 +54,7 @@ def main() -> None:
                 times[name].append(step(made, faces))
         least = {name: round(min(of[1:]), 2) for name, of in times.items()}
         found[f"{padding} padding"] = {"ms_a_face": least, "ratio": round(least["plain"] / least["spared"], 2)}
-    print(json.dumps(found))
-    if given.record:
-        given.record.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    recording.show(found, given.record)
 
 
 if __name__ == "__main__":

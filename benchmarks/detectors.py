@@ -17,8 +17,6 @@ downloaded.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -27,10 +25,10 @@ from typing import Any
 
 import cv2
 import numpy as np
+import recording
 from numpy.typing import NDArray
-from recording import record
+from samples import training_faces
 
-from mien.data import table as tables
 from mien.detection.base import Detector
 from mien.detection.detectors import build
 from mien.errors import MissingExtraError
@@ -131,17 +129,13 @@ def table(record: dict[str, Any]) -> str:
     """The recorded figures as Markdown."""
     figures = record["figures"]
     pictures = figures["faces"] * len(SIZES)
-    lines = [
-        f"| face, % of longer side | {' | '.join(f'{size:g}' for size in SIZES)} | false detections"
-        " | portrait from | ms |",
-        "|---" * (len(SIZES) + 4) + "|",
-    ]
+    rows = []
     for name, one in figures["detectors"].items():
-        shares = " | ".join(f"{100 * share:.0f}" for share in one["found"].values())
-        lines.append(
-            f"| {name} | {shares} | {one['false']} in {pictures} | {_from(one['portrait'])} | {one['ms']:.0f} |"
-        )
-    return "\n".join(lines)
+        shares = (f"{100 * share:.0f}" for share in one["found"].values())
+        rows.append((name, *shares, f"{one['false']} in {pictures}", _from(one["portrait"]), f"{one['ms']:.0f}"))
+    sizes = (f"{size:g}" for size in SIZES)
+    head = ("face, % of longer side", *sizes, "false detections", "portrait from", "ms")
+    return recording.markdown(head, rows)
 
 
 def _from(seen: list[float]) -> str:
@@ -157,22 +151,15 @@ def sentence(record: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Which faces each detector sees, by their size.")
-    parser.add_argument("data", type=Path, nargs="?", help="FER2013 as `mien data import fer2013` writes it")
+    parser = recording.parser(__doc__, data=False, faces=100, seed=0, table="docs/faces.md")
     parser.add_argument("--detectors", nargs="+", default=DETECTORS)
-    parser.add_argument("--faces", type=int, default=100, help="how many, at random from the Training ones")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--record", type=Path, help="write the figures into this JSON file as well")
-    parser.add_argument("--table", type=Path, help="print what docs/faces.md shows of such a file")
     options = parser.parse_args()
     if options.table:
-        recorded = json.loads(options.table.read_text(encoding="utf-8"))
+        recorded = recording.read(options.table)
         print(table(recorded), sentence(recorded), sep="\n\n")
         return
     cv2.setNumThreads(1)
-    train = tables.read(options.data).split("train")
-    chosen = np.sort(np.random.default_rng(options.seed).choice(len(train), options.faces, replace=False))
-    faces = train.take(chosen).pictures(grey=True)
+    faces = training_faces(options.data, options.faces, options.seed)
     detectors: dict[str, Any] = {}
     for name in options.detectors:
         try:
@@ -182,7 +169,7 @@ def main() -> None:
     figures: dict[str, Any] = {"faces": len(faces), "detectors": detectors}
     if "mediapipe" in detectors:
         figures["mesh"] = mesh(faces)
-    record(figures, options.record)
+    recording.record(figures, options.record)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,11 @@ five expressions with 40 faces or more, single view, uncalibrated, of each run's
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
 
 import elsewhere
 import numpy as np
+import recording
 import torch
 from numpy.typing import NDArray
 
@@ -29,7 +28,7 @@ SEVEN = len(BASIC_SEVEN)
 
 def answers(run: RunFolder, rows: elsewhere.Development) -> dict[str, NDArray[np.float32]]:
     """Log-probabilities (N, K) of each head, labels in the order of ``BASIC_EIGHT``, and the mean over the heads."""
-    network = build.restore(run).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    network = build.restore(run).to(memory_format=torch.channels_last)
     size = recipes.load_network(run.recipe).data.size
     pixels = torch.from_numpy(rows.sized(size)[..., 0].copy()).unsqueeze(1)  # the faces are grey
     found = {name: logits.float().log_softmax(dim=1).numpy() for name, logits in score(network, pixels).items()}
@@ -43,10 +42,9 @@ def figures(said: NDArray[np.float32], truth: elsewhere.Labels) -> dict[str, flo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording.parser(__doc__)
     parser.add_argument("unseen", type=Path)
     parser.add_argument("runs", nargs="+")
-    parser.add_argument("--record", type=Path)
     given = parser.parse_args()
     rows = elsewhere.read(given.unseen)
     found: dict[str, object] = {"faces": len(rows.truth), "processor": processor()}
@@ -59,9 +57,7 @@ def main() -> None:
         said = answers(run, rows)
         own = {head: figures(of, rows.truth) for head, of in said.items()}
         found[run.path.name] = {"epoch": epoch, "epochs": len(history), **validation, "development": own}
-    print(json.dumps(found, indent=1))
-    if given.record:
-        given.record.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    recording.show(found, given.record)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ slows both alike; figures are medians over the rounds. The pictures are noise: w
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import platform
 import statistics
@@ -22,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import recording
 import torch
 import torchvision
 from PIL import Image
@@ -80,7 +79,7 @@ class Step:
     def __init__(self, experiment: Recipe, source: Faces) -> None:
         torch.manual_seed(experiment.seed)
         network = build.build(experiment, {experiment.heads[0].label_set: LABELS})
-        self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.network = network.to(memory_format=torch.channels_last)
         self.network.train_as(experiment.stages[0])
         self.optimizer = optimize.optimizer(self.network, experiment.stages[0])
         self.loss = Loss(experiment.heads, source.targets)
@@ -189,21 +188,17 @@ def hardware() -> dict[str, Any]:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = recording.parser(__doc__)
     options.add_argument("--rounds", type=int, default=15)
     options.add_argument("--steps", type=int, default=4, help="training steps a round")
     options.add_argument(
         "--batches", type=int, default=60, help=f"batches a round of the PIL way; {LONGER} times as many of the other"
     )
-    options.add_argument("--record", type=Path, help="write the figures into this JSON file as well")
     asked = options.parse_args()
     torch.set_num_threads(CORES)
     found = measure(recipe.load(RECIPE), asked.rounds, asked.steps, asked.batches)
     figures = summary(found)
-    text = json.dumps({"command": sys.argv[1:], "machine": hardware(), "figures": figures}, indent=1)
-    print(text)
-    if asked.record:
-        asked.record.write_text(text + "\n")
+    recording.record(figures, asked.record, machine=hardware())
     cost, speed = figures["feeding_share_of_a_step"]["median"], figures["times_faster_than_pil"]["median"]
     print(f"feeding costs {100 * cost:.1f} % of a step: {'within' if cost <= COST_LIMIT else 'OVER'} the limit of 5 %")
     print(

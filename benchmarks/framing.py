@@ -20,15 +20,14 @@ MIEN_CACHE names a folder with the file of YuNet where it cannot be downloaded.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import recording
 from numpy.typing import NDArray
-from recording import record
 
 from mien.data import table
 from mien.detection.base import Detection, Detector
@@ -185,15 +184,13 @@ def _accuracy(right: NDArray[np.bool_], truth: NDArray[np.int64]) -> dict[str, f
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="How a detector's box becomes FER2013's frame.")
+    parser = recording.parser(__doc__, seed=0)
     parser.add_argument("mode", choices=("measure", "pipeline"))
     parser.add_argument("table", type=Path)
     parser.add_argument("--detectors", nargs="+", default=["yunet", "haar"])
     parser.add_argument("--faces", type=int, help="how many faces at random (measure: 1000; pipeline: all)")
     parser.add_argument("--split", default="test", choices=table.SPLITS, help="pipeline: which faces")
     parser.add_argument("--model", help="pipeline: name or file of the model")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--record", type=Path, help="write the figures into this JSON file as well")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     data = table.read(options.table)
@@ -201,7 +198,7 @@ def main() -> None:
         figures = measure(data, options.detectors, options.faces or 1000, options.seed)
     else:
         figures = pipeline(data, options.detectors, options.split, options.faces, options.seed, options.model)
-    record(figures, options.record)
+    recording.record(figures, options.record)
 
 
 if __name__ == "__main__":

@@ -22,9 +22,7 @@ and prior, and over all.
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -33,7 +31,9 @@ from typing import Any
 
 import elsewhere
 import numpy as np
+import recording
 from numpy.typing import NDArray
+from samples import Array, Labels, dealt, drawn
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
@@ -48,9 +48,6 @@ MODELS = ("default", "fast", "ensemble")
 FOLDS, RESAMPLES, BINS = 5, 1000, 15
 SEVEN, NEUTRAL, RARE = 7, 6, 40
 LEAST_TOP1, LEAST_NEUTRAL, LEAST_BALANCED = 0.80, 0.75, 0.74
-
-Array = NDArray[np.float64]
-Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +85,6 @@ class Heads:
 Way = Callable[[Heads, Faces], tuple[Array, Array]]
 
 
-def dealt(keys: NDArray[Any]) -> Labels:
-    """A fold for each row; equal keys stay together."""
-    _, number = np.unique(keys, return_inverse=True)
-    return (np.random.default_rng(0).permutation(number.max() + 1) % FOLDS)[number]
-
-
 def load(data: Path, unseen: Path) -> tuple[Faces, dict[str, Heads]]:
     """Score every file on both sets of faces."""
     part = tables.read(data).split("validation")
@@ -104,10 +95,10 @@ def load(data: Path, unseen: Path) -> tuple[Faces, dict[str, Heads]]:
         part.truth("ferplus"),
         part.truth("fer2013"),
         ferplus.seven_shares(votes),
-        dealt(part.groups),
+        dealt(part.groups, FOLDS),
         rows.truth,
         rows.persons,
-        dealt(rows.persons),
+        dealt(rows.persons, FOLDS),
     )
     heads = {}
     for name in MODELS:
@@ -278,11 +269,9 @@ def calibration_error(probabilities: Array, shares: Array, prior: Array) -> floa
 
 def interval(away: Labels, faces: Faces) -> list[list[float]]:
     """95 % of top-1 and balanced accuracy elsewhere, persons drawn anew."""
-    rng, count = np.random.default_rng(0), int(faces.persons.max()) + 1
     right = (away == faces.elsewhere).astype(float)
     found = []
-    for _ in range(RESAMPLES):
-        times = np.bincount(rng.integers(0, count, count), minlength=count)[faces.persons].astype(float)
+    for times in drawn(faces.persons, RESAMPLES):
         recalls = [np.average(right[m], weights=times[m]) for m in (faces.elsewhere == k for k in faces.five)]
         found.append((np.average(right, weights=times), np.mean(recalls)))
     return np.round(100 * np.quantile(found, [0.025, 0.975], axis=0).T, 1).tolist()
@@ -383,29 +372,26 @@ def _calibration(model: str, here: Array, away: Array, faces: Faces) -> dict[str
 
 def table(rows: list[dict[str, Any]]) -> str:
     """The record as Markdown."""
-    lines = [
-        "| answer | model | PublicTest, FER+ / original | balanced | elsewhere, top-1 | balanced | neutral |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    lines = []
     for r in rows:
-        top1, even = (
-            f"{r[k]:.1f} ({r[f'{k}_interval'][0]:.1f}-{r[f'{k}_interval'][1]:.1f})" for k in ("top1", "balanced")
+        here = (
+            f"{r['ferplus']:.1f} / {r['fer2013']:.1f}",
+            f"{r['ferplus_balanced']:.1f} / {r['fer2013_balanced']:.1f}",
         )
-        lines.append(
-            f"| {r['way']} | {r['model']} | {r['ferplus']:.1f} / {r['fer2013']:.1f} | {r['ferplus_balanced']:.1f} /"
-            f" {r['fer2013_balanced']:.1f} | {top1} | {even} | {r['neutral']:.1f} |"
-        )
-    return "\n".join(lines)
+        low_high = ((r[key], *r[f"{key}_interval"]) for key in ("top1", "balanced"))
+        away = (f"{value:.1f} ({low:.1f}-{high:.1f})" for value, low, high in low_high)
+        lines.append((r["way"], r["model"], *here, *away, f"{r['neutral']:.1f}"))
+    head = ("answer", "model", "PublicTest, FER+ / original", "balanced", "elsewhere, top-1", "balanced", "neutral")
+    return recording.markdown(head, lines)
 
 
 def main() -> None:
     """Compare, record, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
+    parser = recording.parser(__doc__, data=True, record=False)
     parser.add_argument("unseen", type=Path)
     asked = parser.parse_args()
     record = judge(*load(asked.data, asked.unseen))
-    RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    recording.write(RECORD, record)
     print(table(record["figures"]), record["chosen"], record["held_out"], record["calibration"], sep="\n\n")
 
 

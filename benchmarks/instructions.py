@@ -11,7 +11,6 @@ top-1 here and there, and how many answers differ. Speed under an emulator means
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import recording
 
 from mien import models, runs
 from mien.data import table as tables
@@ -85,20 +85,16 @@ def measure(data: tables.Table, names: list[str], count: int, seed: int, emulato
 
 def main() -> None:
     """Measure, print, record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
+    parser = recording.parser(__doc__, data=True, faces=500, seed=0)
     parser.add_argument("models", nargs="+")
-    parser.add_argument("--faces", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--emulator", default=EMULATOR)
-    parser.add_argument("--record", type=Path)
     asked = parser.parse_args()
     found = measure(tables.read(asked.data), asked.models, asked.faces, asked.seed, asked.emulator.split())
     if asked.record:
         vnni = "vnni" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
         said = {"here": {"processor": runs.processor(), "vnni": vnni}, "there": asked.emulator, "faces": asked.faces}
         files = {Path(name).name: told for name, told in found.items()}
-        asked.record.write_text(json.dumps(said | {"files": files}, indent=1) + "\n", encoding="utf-8")
+        recording.write(asked.record, said | {"files": files})
 
 
 if __name__ == "__main__":

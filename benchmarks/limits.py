@@ -12,8 +12,6 @@ whole persons. PrivateTest is never read.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,11 +19,11 @@ from typing import Any
 import cv2
 import elsewhere
 import numpy as np
+import recording
 from numpy.typing import NDArray
-from unsure import noise, right_answers
+from samples import Array, Labels, Pixels, drawn, noise, numbered, right_answers, voted
 
 from mien import models
-from mien.data import table as tables
 from mien.evaluate.sensitivity import CORRUPTIONS, Variant
 from mien.expressions import BASIC_SEVEN
 
@@ -35,10 +33,6 @@ FACES, SEED, RESAMPLES, SURE = 1500, 0, 1000, 0.8
 #: Degrees of yaw: how far a head is turned aside.
 TURNS = ((0, 10), (10, 25), (25, 90))
 SIDES = (32, 24, 16, 12)
-
-Array = NDArray[np.float64]
-Labels = NDArray[np.int64]
-Pixels = NDArray[np.uint8]
 
 
 def smaller(side: int) -> Variant:
@@ -67,12 +61,7 @@ CHANGES: Mapping[str, Mapping[str, Variant]] = {
 
 def resampled(clusters: Labels, measure: Callable[[Array], float]) -> list[float]:
     """A figure of weighted faces, in percent, with its interval over clusters."""
-    rng, count = np.random.default_rng(SEED), int(clusters.max()) + 1
-    drawn = [
-        measure(np.bincount(rng.integers(0, count, count), minlength=count)[clusters].astype(np.float64))
-        for _ in range(RESAMPLES)
-    ]
-    low, high = np.nanquantile(drawn, (0.025, 0.975))
+    low, high = np.nanquantile([measure(weights) for weights in drawn(clusters, RESAMPLES, SEED)], (0.025, 0.975))
     return [round(100 * float(v), 1) for v in (measure(np.ones(len(clusters))), low, high)]
 
 
@@ -150,64 +139,56 @@ def _told(three: list[float] | None) -> str:
 
 def _confusions(record: Mapping[str, Any]) -> str:
     found = record["default"]["PublicTest"]
-    lines = [f"| seen by most voters | n | {' | '.join(BASIC_SEVEN)} |", "|---" * 9 + "|"]
-    lines += [
-        f"| {name} | {found[name]['n']} | {' | '.join(f'{v:.0f}' for v in found[name]['taken_for'])} |"
-        for name in BASIC_SEVEN
-    ]
-    return "\n".join(lines)
+    rows = [(name, found[name]["n"], *(f"{v:.0f}" for v in found[name]["taken_for"])) for name in BASIC_SEVEN]
+    return recording.markdown(("seen by most voters", "n", *BASIC_SEVEN), rows)
 
 
 def _recalls(record: Mapping[str, Any]) -> str:
     columns = [(model, where) for model in MODELS for where in ("PublicTest", "elsewhere")]
-    lines = [f"| | {' | '.join(f'{model}, {where}' for model, where in columns)} |", "|---" * 5 + "|"]
-    lines.append(f"| all | {' | '.join(_told(record[m][w]['top1']) for m, w in columns)} |")
+    rows = [("all", *(_told(record[m][w]["top1"]) for m, w in columns))]
     for name in BASIC_SEVEN:
         cells = [record[m][w].get(name) for m, w in columns]
-        told = ["" if c is None else f"{_told(c['recall'])}, n = {c['n']:,}" for c in cells]
-        lines.append(f"| {name} | {' | '.join(told)} |")
-    return "\n".join(lines)
+        rows.append((name, *("" if c is None else f"{_told(c['recall'])}, n = {c['n']:,}" for c in cells)))
+    return recording.markdown(("", *(f"{model}, {where}" for model, where in columns)), rows)
 
 
 def _turns(record: Mapping[str, Any]) -> str:
-    lines = ["| turned by | model | n | right | happy faces | neutral faces |", "|---" * 6 + "|"]
+    among = ("top1", "happy", "neutral")
+    rows = []
     for low, high in TURNS:
         for model in MODELS:
             line = record[model]["turned"][f"{low}-{high}"]
-            cells = " | ".join(_told(line[name]) for name in ("top1", "happy", "neutral"))
-            lines.append(f"| {low}-{high}° | {model} | {line['n']} | {cells} |")
+            rows.append((f"{low}-{high}°", model, line["n"], *(_told(line[name]) for name in among)))
     for model in MODELS:
         lost = record[model]["turned"]["lost"]
-        cells = " | ".join(_told(lost[name]) for name in ("top1", "happy", "neutral"))
-        lines.append(f"| points lost from the first to the last | {model} | | {cells} |")
-    return "\n".join(lines)
+        rows.append(("points lost from the first to the last", model, "", *(_told(lost[name]) for name in among)))
+    return recording.markdown(("turned by", "model", "n", "right", "happy faces", "neutral faces"), rows)
 
 
 def _changes(record: Mapping[str, Any]) -> str:
-    lines = ["| face | model | right | points lost | at least 80 % sure | of those wrong |", "|---" * 6 + "|"]
+    rows = []
     names = [("as it is", None), *((what, group) for group, each in CHANGES.items() for what in each)]
     for what, group in names:
         for model in MODELS:
             found = record[model]["changed"]
             line = found[what] if group is None else found[group][what]
             lost = "" if group is None else _told(line["lost"])
-            cells = (what, model, _told(line["top1"]), lost, f"{line['sure']:.1f}", f"{line['sure_and_wrong']:.1f}")
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+            sure = (f"{line['sure']:.1f}", f"{line['sure_and_wrong']:.1f}")
+            rows.append((what, model, _told(line["top1"]), lost, *sure))
+    head = ("face", "model", "right", "points lost", "at least 80 % sure", "of those wrong")
+    return recording.markdown(head, rows)
 
 
 def main() -> None:
     """Measure, record, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
+    parser = recording.parser(__doc__, data=True, record=False)
     parser.add_argument("unseen", type=Path)
     parser.add_argument("--landmarks", type=Path, help="face_landmarker.task; else it is fetched")
     asked = parser.parse_args()
-    part, away = tables.read(asked.data).split("validation"), elsewhere.read(asked.unseen)
-    part = part.take(right_answers(part) >= 0)
-    truth, groups = right_answers(part), np.unique(part.groups, return_inverse=True)[1]
-    drawn = np.sort(np.random.default_rng(SEED).choice(len(truth), min(FACES, len(truth)), replace=False))
-    drawn_groups = np.unique(groups[drawn], return_inverse=True)[1]
+    part, away = voted(asked.data), elsewhere.read(asked.unseen)
+    truth, groups = right_answers(part), numbered(part.groups)
+    chosen = np.sort(np.random.default_rng(SEED).choice(len(truth), min(FACES, len(truth)), replace=False))
+    chosen_groups = numbered(groups[chosen])
     record: dict[str, Any] = {"faces": FACES, "seed": SEED}
     answers = {}
     for name in MODELS:
@@ -218,13 +199,13 @@ def main() -> None:
         record[name] = {
             "PublicTest": confusion(truth, said.argmax(axis=1), groups),
             "elsewhere": confusion(away.truth, answers[name], away.persons),
-            "changed": changed(model, crops[drawn], truth[drawn], drawn_groups),
+            "changed": changed(model, crops[chosen], truth[chosen], chosen_groups),
         }
     found = elsewhere.meshes(away.crops, asked.landmarks)
     yaw = np.array([np.nan if mesh is None else elsewhere.yaw_of(mesh) for mesh in found])
     for name in MODELS:
         record[name]["turned"] = turned(away.truth, answers[name], away.persons, yaw)
-    RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    recording.write(RECORD, record)
     print(table(record))
 
 

@@ -9,17 +9,15 @@ face, one thread. MIEN_CACHE names a folder with the landmarker's file where it 
 
 from __future__ import annotations
 
-import argparse
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
+import recording
 from numpy.typing import NDArray
-from recording import record
+from samples import training_faces
 
 from mien.classical.landmark_features import build
-from mien.data import table as tables
 from mien.recipes.classical_schema import LandmarkFeatures
 
 
@@ -34,19 +32,13 @@ def measure(faces: NDArray[np.uint8], size: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="How many of FER2013's faces have a mesh, by size.")
-    parser.add_argument("data", type=Path, help="FER2013 as `mien data import fer2013` writes it")
-    parser.add_argument("--faces", type=int, default=2000, help="how many, at random from the Training ones")
+    parser = recording.parser(__doc__, data=True, faces=2000, seed=0)
     parser.add_argument("--sizes", type=int, nargs="+", default=[48, 144, 192, 256])
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--record", type=Path, help="write the figures into this JSON file as well")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    train = tables.read(options.data).split("train")
-    chosen = np.sort(np.random.default_rng(options.seed).choice(len(train), options.faces, replace=False))
-    faces = train.take(chosen).pictures(grey=True)
+    faces = training_faces(options.data, options.faces, options.seed)
     figures = [measure(faces, size) for size in options.sizes]
-    record(figures, options.record, faces=options.faces)
+    recording.record(figures, options.record, faces=options.faces)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ alike; milliseconds are medians over the rounds on one thread.
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+import recording
 import torch
 import trials
 from torch.utils.flop_counter import FlopCounterMode
@@ -136,14 +136,15 @@ def timed(rounds: int) -> dict[str, Any]:
 
 def table(recorded: dict[str, Any]) -> str:
     """The Markdown table, quickest file first; networks that were not run say so."""
-    lines = ["| | parameters, M | GMAC | MB, 8 bit | ms a face | original labels, % | FER+, % |", "|---|" + 6 * "---|"]
+    lines = []
     of = recorded["networks"]
     for trial in sorted(CANDIDATES, key=lambda trial: of[trial.name]["milliseconds"]["int8"]):
         facts = of[trial.name]
-        size = f"{facts['parameters'] / 1e6:.2f} | {facts['gmac']:.3f} | {facts['megabytes']['int8']}"
-        figures = " | ".join(trials.cells(recorded["trained"].get(trial.name, {})))
-        lines.append(f"| {trial.name}: {trial.says} | {size} | {facts['milliseconds']['int8']:.2f} | {figures} |")
-    return "\n".join(lines)
+        size = (f"{facts['parameters'] / 1e6:.2f}", f"{facts['gmac']:.3f}", facts["megabytes"]["int8"])
+        figures = trials.cells(recorded["trained"].get(trial.name, {}))
+        lines.append((f"{trial.name}: {trial.says}", *size, f"{facts['milliseconds']['int8']:.2f}", *figures))
+    head = ("", "parameters, M", "GMAC", "MB, 8 bit", "ms a face", "original labels, %", "FER+, %")
+    return recording.markdown(head, lines)
 
 
 def main() -> None:
@@ -152,10 +153,10 @@ def main() -> None:
     parser.add_argument("--time", action="store_true")
     parser.add_argument("--rounds", type=int, default=30)
     asked = parser.parse_args()
-    recorded = json.loads(RECORD.read_text(encoding="utf-8"))
+    recorded = recording.read(RECORD)
     if asked.time:
         recorded |= timed(asked.rounds)
-        RECORD.write_text(json.dumps(recorded, indent=2) + "\n", encoding="utf-8")
+        recording.write(RECORD, recorded, indent=2)
     if asked.time or asked.table:
         print(table(recorded))
         return

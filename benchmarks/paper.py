@@ -9,11 +9,12 @@ A cell is one run folder. Validation (PublicTest) chose its epoch; the test figu
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import recording
 
 RECORD = Path(__file__).with_suffix(".json")
 PLAIN = "--set 'stages.*.augmentation={}'"
@@ -111,16 +112,16 @@ def table(record: dict[str, Any]) -> str:
 
 def main() -> None:
     """Print the table, or the commands."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording.parser(__doc__, record=False)
     parser.add_argument("--commands", action="store_true")
     asked = parser.parse_args()
     cells = _cells()
     if asked.commands:
         print("\n".join(cell.command for cell in cells))
         return
-    record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    record = recording.read(RECORD) if RECORD.exists() else {}
     record |= {cell.run: facts for cell in cells if (facts := _facts(cell))}
-    RECORD.write_text(json.dumps(record, indent=2) + "\n")
+    recording.write(RECORD, record, indent=2)
     print(table(record))
 
 

@@ -13,7 +13,6 @@ which ``fer`` does not know. The ways take turns, round by round; times are medi
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import recording
 from detectors import placed
 from numpy.typing import NDArray
 
@@ -121,42 +121,37 @@ def table(figures: dict[str, Any]) -> str:
     """As Markdown."""
     size = f"{SIDES[0]} px"
     heads = ("found", "FER2013's labels", "FER+", "ms a picture", "first answer, s", "memory, MB", "on disk, MB")
-    lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    rows = []
     for way, told in figures.items():
         for side in SIDES:
             f = told[f"{side} px"]
             row = [f"{f['found']:.1f} %", f"{f['fer2013']:.1f} %", f"{f['ferplus']:.1f} %", f"{f['milliseconds']:.1f}"]
             once = [f"{f['first']:.1f}", f"{f['megabytes']:.0f}", f"{told['megabytes_on_disk']:,.0f}"]
-            lines.append(f"| {way}, {side} px | {' | '.join(row + (once if f'{side} px' == size else ['', '', '']))} |")
-    return "\n".join(lines)
+            rows.append((f"{way}, {side} px", *row, *(once if f"{side} px" == size else ["", "", ""])))
+    return recording.markdown(("", *heads), rows)
 
 
 def short_table(figures: dict[str, Any]) -> str:
     """What the README shows of them: the larger faces, as Markdown."""
     heads = ("faces found", "right, FER2013", "right, FER+", "ms a picture", "memory", "installed")
-    lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    rows = []
     names = {"mien": "mien", "fer": "fer 25.10.3", "fer-mtcnn": "fer 25.10.3, `mtcnn=True`"}
     for way, told in figures.items():
         f = told[f"{SIDES[0]} px"]
-        shares = " | ".join(f"{f[key]:.1f} %" for key in ("found", "fer2013", "ferplus"))
-        costs = f"{f['milliseconds']:.1f} | {f['megabytes']:,.0f} MB | {told['megabytes_on_disk']:,.0f} MB"
-        lines.append(f"| {names[way]} | {shares} | {costs} |")
-    return "\n".join(lines)
+        shares = (f"{f[key]:.1f} %" for key in ("found", "fer2013", "ferplus"))
+        costs = (f"{f['milliseconds']:.1f}", f"{f['megabytes']:,.0f} MB", f"{told['megabytes_on_disk']:,.0f} MB")
+        rows.append((names[way], *shares, *costs))
+    return recording.markdown(("", *heads), rows)
 
 
 def main() -> None:
     """Measure, print, record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, nargs="?")
+    parser = recording.parser(__doc__, data=False, faces=500, seed=0, table="docs/moving-over.md")
     parser.add_argument("--work", type=Path)
-    parser.add_argument("--faces", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--record", type=Path)
-    parser.add_argument("--table", type=Path, help="print what docs/moving-over.md shows of such a file")
     asked = parser.parse_args()
     if asked.table:
-        print(table(json.loads(asked.table.read_text(encoding="utf-8"))["figures"]))
+        print(table(recording.read(asked.table)["figures"]))
         return
     if asked.data is None or asked.work is None:
         parser.error("name the data table and --work, a folder for the environments")
@@ -166,7 +161,7 @@ def main() -> None:
     if asked.record:
         asked_for = {"faces": asked.faces, "rounds": asked.rounds, "seed": asked.seed}
         said = {"processor": runs_module.processor(), "cores": os.cpu_count()} | asked_for
-        asked.record.write_text(json.dumps(said | {"figures": figures}, indent=1) + "\n", encoding="utf-8")
+        recording.write(asked.record, said | {"figures": figures})
 
 
 if __name__ == "__main__":

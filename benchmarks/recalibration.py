@@ -19,15 +19,15 @@ elsewhere for each of the three files, and it leaves the answers' accuracy elsew
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import fusion as ways
 import numpy as np
+import recording
 from fusion import MODELS, SEVEN, Array, Faces, Heads, calibration_error, figures, fits
+from samples import divergence
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
@@ -40,14 +40,10 @@ MOST_HERE, MOST_AWAY, DEVIATION, BINS = 0.03, 0.06, 0.5, 5
 PRIOR = np.array(fusion.PRIOR)
 
 
-def divergence(heads: Mapping[str, Array]) -> Array:
-    """How far both heads disagree: Jensen-Shannon divergence, 0 to ln 2."""
+def apart_by(heads: Mapping[str, Array]) -> Array:
+    """How far both heads disagree."""
     a, b = (p / p.sum(axis=1, keepdims=True) for p in heads.values())
-    return _entropy((a + b) / 2) - (_entropy(a) + _entropy(b)) / 2
-
-
-def _entropy(p: Array) -> Array:
-    return -(p * np.log(np.maximum(p, 1e-12))).sum(axis=1)
+    return divergence(a, b)
 
 
 def targets(shares: Array, among: Array) -> Array:
@@ -104,7 +100,7 @@ def fit(kind: str, scores: Array, apart: Array, target: Array, five: Array) -> A
 def held_out(kind: str, share: float, heads: Heads, faces: Faces) -> tuple[Array, Array]:
     """Probabilities on both sets, each face judged by a fit without its fold."""
     here, away = (log_softmax(s, axis=1) for s in ways.shipped(heads, faces))
-    apart = divergence(heads.here), divergence(heads.away)
+    apart = apart_by(heads.here), apart_by(heads.away)
     among = np.isin(np.arange(SEVEN), faces.five).astype(float)
     labels = np.eye(SEVEN + 1)[faces.elsewhere][:, :SEVEN]
     found = np.empty_like(here), np.empty_like(away)
@@ -184,21 +180,20 @@ def judge(faces: Faces, heads: Mapping[str, Heads]) -> dict[str, Any]:
 
 def table(record: Mapping[str, Any]) -> str:
     """What was tried, as Markdown: errors on PublicTest / elsewhere."""
-    lines = ["| fitted | share from elsewhere | " + " | ".join(MODELS) + " |", "|---" * 5 + "|"]
+    rows = []
     for row in record["tried"]:
-        cells = " | ".join(f"{a:.3f} / {b:.3f}" for a, b in (row["errors"][m] for m in MODELS))
-        lines.append(f"| {row['kind']} | {row['share']:g} | {cells} |")
-    return "\n".join(lines)
+        pairs = (row["errors"][model] for model in MODELS)
+        rows.append((row["kind"], f"{row['share']:g}", *(f"{a:.3f} / {b:.3f}" for a, b in pairs)))
+    return recording.markdown(("fitted", "share from elsewhere", *MODELS), rows)
 
 
 def main() -> None:
     """Measure, record, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
+    parser = recording.parser(__doc__, data=True, record=False)
     parser.add_argument("unseen", type=Path)
     asked = parser.parse_args()
     record = judge(*ways.load(asked.data, asked.unseen))
-    RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    recording.write(RECORD, record)
     print(table(record), [row for row in record["tried"] if row["kept"]], sep="\n\n")
 
 

@@ -15,12 +15,14 @@ import argparse
 import re
 from pathlib import Path
 
+import recording
+
 from mien import models
 from mien.cli.models import card as write_page
 from mien.data import table as tables
 from mien.evaluate import metrics, predictions
 from mien.evaluate.ledger import Ledger
-from mien.export import package
+from mien.export import cards, revise
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -36,7 +38,7 @@ def scored(file: Path, source: tables.Table, why: str) -> None:
         ledger = Ledger(DOCS / "test-ledger.csv", why) if split == "test" else None
         found = predictions.predict(model, source, split, ledger=ledger, about=about)
         predictions.write(found, DOCS / "predictions" / f"{file.stem}-{source.info.name}-{split}.parquet")
-        package.record_metrics(file, found)
+        revise.record_metrics(file, found)
 
 
 def note_of(page: Path) -> str:
@@ -52,7 +54,7 @@ def figure_rows() -> list[str]:
     for name in models.installed():
         for split in ("test", "validation"):
             for scores in predictions.read(DOCS / "predictions" / f"{name}-fer2013-{split}.parquet").scores:
-                f = package.summary(metrics.measure(scores))
+                f = cards.summary(metrics.measure(scores))
                 low, high = f["interval95"]
                 rows.append(
                     f"| {name} | {split}, {scores.label_set} | {f['n']:,} | {f['top1']:g} | {low:g}–{high:g} |"
@@ -72,8 +74,7 @@ def write_figures() -> None:
 
 def main() -> None:
     """Renew, score, document."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
+    parser = recording.parser(__doc__, data=True, record=False)
     parser.add_argument("--note", required=True, help="why the test split is scored, for the ledger")
     parser.add_argument("--only", choices=FILES, action="append")
     parser.add_argument("--pages", action=argparse.BooleanOptionalAction, default=True)
@@ -82,7 +83,7 @@ def main() -> None:
     for name in asked.only or FILES:
         file = models.find(name)
         before = models.read_card(file).graph_sha256
-        if package.renew(file, source, file).card.graph_sha256 != before:
+        if revise.renew(file, source, file).card.graph_sha256 != before:
             scored(file, source, asked.note)
         print(f"{file}: {models.read_card(file).outputs['probabilities'].metrics}")
     write_figures()

@@ -9,12 +9,12 @@ file that differ from what the file says by more than 1e-3 anywhere end the comm
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import recording
 
 from mien import models
 from mien.data import table as tables
@@ -119,8 +119,7 @@ def check(data: Path) -> None:
 
 def main() -> None:
     """Check what there is data for, then write the tables into the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="?", type=Path)
+    parser = recording.parser(__doc__, data=False, record=False)
     asked = parser.parse_args()
     if asked.data:
         check(asked.data)

@@ -18,17 +18,15 @@ the face looks.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import sys
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import recording
 from clips import Actor, Pose, _paste
 from framing import scene as in_scene
 from numpy.typing import NDArray
@@ -236,13 +234,14 @@ def _broken(made: list[list[Frame]], detector: Any, aware: bool) -> list[int]:
 
 def table(found: dict[str, Any]) -> str:
     """As Markdown."""
-    lines = ["| cut, other person in the same place | kept before | kept now |", "|---|---|---|"]
-    for name, row in found["cut"].items():
-        lines.append(f"| {name} | {_of(row['kept']['before'])} | {_of(row['kept']['now'])} |")
-    lines += ["", "| same scene | broken before | broken now |", "|---|---|---|"]
-    for name, row in found["same scene"].items():
-        lines.append(f"| {name} | {_of(row['broken']['before'])} | {_of(row['broken']['now'])} |")
-    return "\n".join(lines)
+    made = []
+    for part, what, of in (
+        ("cut", "cut, other person in the same place", "kept"),
+        ("same scene", "same scene", "broken"),
+    ):
+        rows = [(name, _of(row[of]["before"]), _of(row[of]["now"])) for name, row in found[part].items()]
+        made.append(recording.markdown((what, f"{of} before", f"{of} now"), rows))
+    return "\n\n".join(made)
 
 
 def _of(counts: list[int]) -> str:
@@ -251,20 +250,15 @@ def _of(counts: list[int]) -> str:
 
 def main() -> None:
     """Measure, print, record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, nargs="?")
+    parser = recording.parser(__doc__, data=False, seed=0, table="docs/output.md")
     parser.add_argument("--clips", type=int, default=8)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--record", type=Path)
-    parser.add_argument("--table", type=Path)
     asked = parser.parse_args()
     if asked.table:
-        print(table(json.loads(asked.table.read_text(encoding="utf-8"))))
+        print(table(recording.read(asked.table)))
         return
     found = measure(tables.read(asked.data), asked.clips, asked.seed) | {"clips": asked.clips, "seed": asked.seed}
     print(table(found))
-    if asked.record:
-        asked.record.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    recording.write(asked.record, found)
 
 
 if __name__ == "__main__":

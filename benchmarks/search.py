@@ -23,7 +23,6 @@ with and without shapes on it.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Callable
@@ -32,9 +31,10 @@ from typing import Any
 
 import cv2
 import numpy as np
+import recording
 from numpy.typing import NDArray
+from samples import training_faces
 
-from mien.data import table as tables
 from mien.detection.base import LONGEST, Detection
 from mien.detection.yunet import YUNET, YuNet
 from mien.download import fetch
@@ -219,7 +219,7 @@ def table(record: dict[str, Any]) -> str:
     cells = record["figures"]["recall"]
     sides = sorted({cell["side"] for cell in cells})
     small = [side for side in sides if any(c["side"] == side and side < min(c["width"], c["height"]) for c in cells)]
-    lines = [f"| picture, kind of face | {' | '.join(map(str, small))} | whole |", "|---" * (len(small) + 2) + "|"]
+    rows = []
     for width, height, *_ in SCENES:
         for kind in KINDS:
             own = {
@@ -228,8 +228,8 @@ def table(record: dict[str, Any]) -> str:
             if own:
                 shown = [own.get(side) if side != min(width, height) else None for side in small]
                 texts = [_shares(one) for one in (*shown, own.get(min(width, height)))]
-                lines.append(f"| {width}x{height}, {kind} | {' | '.join(texts)} |")
-    return "\n".join(lines)
+                rows.append((f"{width}x{height}, {kind}", *texts))
+    return recording.markdown(("picture, kind of face", *map(str, small), "whole"), rows)
 
 
 def _shares(found: dict[str, float] | None) -> str:
@@ -239,17 +239,12 @@ def _shares(found: dict[str, float] | None) -> str:
 def main() -> None:
     from yunet import OpenCV
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, nargs="?", help="FER2013 as `mien data import fer2013` writes it")
-    parser.add_argument("--faces", type=int, default=40, help="how many, at random from the Training ones")
+    parser = recording.parser(__doc__, data=False, faces=40, seed=0, table="docs/faces.md")
     parser.add_argument("--widths", type=int, nargs="*", default=[scene[0] for scene in SCENES], help="of pictures")
     parser.add_argument("--textures", type=int, default=2, help="pictures of each kind without faces; 0: none")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--record", type=Path, help="write the figures into this JSON file as well")
-    parser.add_argument("--table", type=Path, help="print what docs/faces.md shows of such a file")
     options = parser.parse_args()
     if options.table:
-        print(table(json.loads(options.table.read_text(encoding="utf-8"))))
+        print(table(recording.read(options.table)))
         return
     cv2.setNumThreads(1)
     yunet, opencv = YuNet(fetch(YUNET), threads=1), OpenCV()
@@ -258,17 +253,14 @@ def main() -> None:
         "quick": lambda picture: yunet.detect(picture, longest=LONGEST),
         "full": yunet.detect,
     }
-    train = tables.read(options.data).split("train")
-    chosen = np.sort(np.random.default_rng(options.seed).choice(len(train), options.faces, replace=False))
-    figures: dict[str, Any] = {
-        "recall": recall(ways, yunet, train.take(chosen).pictures(grey=True), options.widths, options.seed)
-    }
+    faces = training_faces(options.data, options.faces, options.seed)
+    figures: dict[str, Any] = {"recall": recall(ways, yunet, faces, options.widths, options.seed)}
     if options.textures:
         figures["textures"] = false_ones(ways, options.textures, options.seed)
     record = {"commands": [sys.argv[1:]], "figures": figures}
     if options.record:
         record = added(options.record, record)
-        options.record.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        recording.write(options.record, record)
     print(table(record), json.dumps(record["figures"].get("textures")), sep="\n\n")
 
 

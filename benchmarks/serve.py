@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import recording
 
 from mien import Recognizer
 
@@ -35,12 +36,11 @@ PATH = "/v1/predict"
 
 def main() -> None:
     """Measure, print, record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording.parser(__doc__)
     parser.add_argument("picture", type=Path)
     parser.add_argument("--requests", type=int, default=200)
     parser.add_argument("--long", type=int, default=2000, help="requests over which memory is watched")
     parser.add_argument("--seconds", type=float, default=8, help="of overload")
-    parser.add_argument("--record", type=Path)
     asked = parser.parse_args()
     data = asked.picture.read_bytes()
     load = [round(one, 1) for one in os.getloadavg()]
@@ -57,9 +57,7 @@ def main() -> None:
         "overload_refused_in_service_p99_to_predict": ratio(found["overload"].get("refused_in_service_p99_ms"), base),
     }
     found["machine"] = {"cores": os.cpu_count(), "load_average": load}
-    print(json.dumps(found, indent=1))
-    if asked.record:
-        asked.record.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    recording.show(found, asked.record)
 
 
 def ratio(milliseconds: float | None, base: float) -> float | None:
@@ -218,8 +216,7 @@ def table(found: dict[str, Any]) -> str:
         ("overload: accepted in the service, p95", f"{load['accepted_in_service_p95_ms']} ms",
          round(load["accepted_in_service_p95_ms"] / base, 2)),
     ]  # fmt: skip
-    head = ["| | measured | against `predict` |", "|---|---|---|"]
-    return "\n".join(head + [f"| {name} | {value} | {times} |" for name, value, times in rows])
+    return recording.markdown(("", "measured", "against `predict`"), rows)
 
 
 if __name__ == "__main__":

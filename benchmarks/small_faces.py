@@ -10,13 +10,11 @@ and the least size from which on more than half of what the model knows beyond t
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from recording import record
+import recording
 
 from mien.data import table as tables
 from mien.detection.framing import FER2013_FRAMING, Framing, crop
@@ -61,15 +59,11 @@ def measure(data: tables.Table, model_name: str | None, count: int, seed: int) -
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="FER2013 as `mien data import fer2013` writes it")
+    parser = recording.parser(__doc__, data=True, faces=1000, seed=0)
     parser.add_argument("--model", help="an installed model or a model file; the default if left out")
-    parser.add_argument("--faces", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--record", type=Path, help="write the figures into this JSON file as well")
     options = parser.parse_args()
     figures = measure(tables.read(options.data), options.model, options.faces, options.seed)
-    record(figures, options.record)
+    recording.record(figures, options.record)
 
 
 if __name__ == "__main__":

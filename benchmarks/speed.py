@@ -9,7 +9,6 @@ are timed in turn, round by round, so that a machine whose speed drifts slows al
 
 from __future__ import annotations
 
-import argparse
 import platform
 import statistics
 import subprocess
@@ -19,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import recording
 
 from mien import Recognizer, models, runs
 from mien.detection.detectors import build
@@ -34,7 +34,7 @@ def milliseconds(action: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = recording.parser(__doc__, record=False)
     options.add_argument("model", nargs="?", default=models.DEFAULT)
     options.add_argument("--picture", type=Path, default=Path(__file__).parents[1] / "docs" / "astronaut.jpg")
     options.add_argument("--rounds", type=int, default=60)

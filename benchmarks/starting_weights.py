@@ -8,11 +8,11 @@ batch norm belong to the weights, so no recipe says them again. Files are known 
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 from pathlib import Path
 
+import recording
 from safetensors.torch import load_file, save_file
 
 from mien.expressions import BASIC_SEVEN
@@ -42,7 +42,7 @@ KNOWN = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording.parser(__doc__, record=False)
     parser.add_argument("file", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     given = parser.parse_args()

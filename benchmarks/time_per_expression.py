@@ -16,18 +16,16 @@ emotions of people at work or in education is prohibited in the European Union (
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import recording
 from clips import Actor, Pose, frames
 from framing import scene
 from numpy.typing import NDArray
-from recording import record
 
 from mien.data import table as tables
 from mien.expressions import BASIC_EIGHT, BASIC_SEVEN
@@ -119,20 +117,17 @@ def table(found: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, nargs="?")
+    parser = recording.parser(__doc__, data=False, seed=0)
     parser.add_argument("--people", type=int, default=4)
     parser.add_argument("--seconds", type=int, default=24)
     parser.add_argument("--clips", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--record", type=Path)
     asked = parser.parse_args()
     if asked.data is None:
-        print(table(json.loads(RECORD.read_text(encoding="utf-8"))["figures"]))
+        print(table(recording.read(RECORD)["figures"]))
         return
     found = measure(tables.read(asked.data), asked.people, asked.seconds, asked.clips, asked.seed)
     print(table(found))
-    record(found, asked.record)
+    recording.record(found, asked.record)
 
 
 if __name__ == "__main__":

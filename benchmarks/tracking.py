@@ -14,26 +14,25 @@ does it, with whole frames searched each fifth time, and beside it every frame s
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import recording
 from clips import frames, scenes
 from framing import scene as in_scene
 from numpy.typing import NDArray
 
 from mien.data import table as tables
 from mien.expressions import BASIC_EIGHT
-from mien.recognizer import Recognizer, TrackingOptions
+from mien.recognizer import Recognizer
 from mien.results import Box, Frame
 from mien.sources.source_frame import SourceFrame
+from mien.tracking.options import TrackingOptions
 
 WAYS = {
     "followed": (TrackingOptions(), False),
@@ -137,34 +136,27 @@ def _source_frames(clip: list[tuple[NDArray[np.uint8], float, dict[str, Box]]]) 
 
 def table(found: dict[str, Any]) -> str:
     """As Markdown."""
-    lines = [
-        "| scene | | faces visible | found, % | false detections | switches | under one number, % | right, %"
-        " | smoothed |",
-        "|---|---|---|---|---|---|---|---|---|",
+    head = ("scene", "", "faces visible", "found, %", "false detections", "switches", "under one number, %", "right, %")
+    keys = ("found", "false", "switches", "kept", "right", "right_smoothed")
+    rows = [
+        (scene, way, f"{f['visible']:,}", *(f[key] for key in keys))
+        for scene, ways in found["scenes"].items()
+        for way, f in ways.items()
     ]
-    for scene, ways in found["scenes"].items():
-        for way, f in ways.items():
-            lines.append(
-                f"| {scene} | {way} | {f['visible']:,} | {f['found']} | {f['false']} | {f['switches']} | {f['kept']}"
-                f" | {f['right']} | {f['right_smoothed']} |"
-            )
-    return "\n".join([*lines, f"\nThe crops themselves: {found['crops_right']} % right."])
+    made = recording.markdown((*head, "smoothed"), rows)
+    return f"{made}\n\nThe crops themselves: {found['crops_right']} % right."
 
 
 def main() -> None:
     """Measure, print, record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
+    parser = recording.parser(__doc__, data=True, seed=0)
     parser.add_argument("--pairs", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=8)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--record", type=Path)
     asked = parser.parse_args()
     found = measure(tables.read(asked.data), asked.pairs, asked.seconds, asked.seed)
     found |= {"pairs": asked.pairs, "seconds": asked.seconds, "seed": asked.seed}
     print(table(found))
-    if asked.record:
-        asked.record.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    recording.write(asked.record, found)
 
 
 if __name__ == "__main__":

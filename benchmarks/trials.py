@@ -19,6 +19,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import recording
+
 RECIPE = "ablation"
 FIGURES = ("validation_top1_fer2013", "validation_top1_ferplus")
 
@@ -40,8 +42,7 @@ class Trial:
 
 def parser(words: str | None, trials: Sequence[Trial], seeds: str) -> argparse.ArgumentParser:
     """The options that all comparisons have: data, --jobs, --seeds, --names, --table."""
-    made = argparse.ArgumentParser(description=words, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("data", nargs="?", type=Path)
+    made = recording.parser(words, data=False, record=False)
     made.add_argument("--jobs", type=int, default=1)
     made.add_argument("--seeds", default=seeds)
     made.add_argument("--names", default=",".join(trial.name for trial in trials))

@@ -14,7 +14,6 @@ by the right angle; ``same`` the share that is answered as in the upright scene.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,9 +21,10 @@ from typing import Any
 
 import cv2
 import numpy as np
+import recording
 from framing import scene
 from numpy.typing import NDArray
-from recording import record
+from samples import training_faces
 
 from mien.data import table
 from mien.detection import search
@@ -90,18 +90,12 @@ def _largest(faces: tuple[Face, ...]) -> Face | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Faces on their side and upside down.")
-    parser.add_argument("table", type=Path)
-    parser.add_argument("--faces", type=int, default=300)
+    parser = recording.parser(__doc__, data=True, faces=300, seed=1)
     parser.add_argument("--others", type=Path, help="a table of Tiny ImageNet")
     parser.add_argument("--faceless", type=int, default=600, help="how many pictures of it")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--record", type=Path, help="write the figures into this JSON file as well")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    train = table.read(options.table).split("train")
-    chosen = np.sort(np.random.default_rng(options.seed).choice(len(train), options.faces, replace=False))
-    faces = train.take(chosen).pictures(grey=True)
+    faces = training_faces(options.data, options.faces, options.seed)
     figures: dict[str, Any] = {way: measure(faces, way) for way in WAYS}
     if options.others:
         others = table.read(options.others)
@@ -109,7 +103,7 @@ def main() -> None:
         without = np.flatnonzero([name < _BELOW or name.startswith(_STARTS) for name in names])
         chosen = np.sort(np.random.default_rng(options.seed).choice(without, options.faceless, replace=False))
         figures["others"] = false_ones(others.take(chosen).pictures(grey=True))
-    record(figures, options.record)
+    recording.record(figures, options.record)
 
 
 if __name__ == "__main__":

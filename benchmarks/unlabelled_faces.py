@@ -9,11 +9,11 @@ The file has the columns ``image`` (encoded faces, framed as FER2013's are), ``p
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+import recording
 
 from mien.data.writer import TableInfo, TableWriter, pixel_digest, sha256_of
 from mien.expressions import BASIC_SEVEN
@@ -21,7 +21,7 @@ from mien.sources.images import decode
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording.parser(__doc__, record=False)
     parser.add_argument("file", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     given = parser.parse_args()

@@ -24,8 +24,6 @@ for any.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,15 +32,17 @@ from typing import Any
 import cv2
 import elsewhere
 import numpy as np
+import recording
 from numpy.typing import NDArray
+from samples import Array, Labels, Pixels, dealt, divergence, drawn, entropy, noise, numbered, right_answers, voted
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from mien import models
-from mien.data import ferplus
 from mien.data import table as tables
 from mien.detection import quality
-from mien.evaluate.sensitivity import CORRUPTIONS, Variant
+from mien.evaluate import sensitivity
+from mien.evaluate.sensitivity import Variant
 
 RECORD = Path(__file__).with_suffix(".json")
 MODELS = ("default", "fast", "ensemble")
@@ -50,24 +50,9 @@ FOLDS, RESAMPLES, COVERAGE = 5, 500, 0.8
 LEAST = "largest probability"
 SETS = ("PublicTest", "corrupted", "elsewhere")
 
-Array = NDArray[np.float64]
-Labels = NDArray[np.int64]
-Pixels = NDArray[np.uint8]
-
-
-def noise(sigma: float, seed: int = 0) -> Variant:
-    """Grey noise of a standard deviation in grey levels, the same for every picture."""
-
-    def apply(picture: Pixels) -> Pixels:
-        added = np.random.default_rng(seed).normal(0, sigma, picture.shape[:2])[..., None]
-        return np.clip(picture + added, 0, 255).round().astype(np.uint8)
-
-    return apply
-
-
 #: One of these is dealt to each PublicTest face.
 CORRUPTIONS: Mapping[str, Variant] = {
-    **{name: CORRUPTIONS[name][0] for name in (
+    **{name: sensitivity.CORRUPTIONS[name][0] for name in (
         "JPEG quality 30",
         "blurred, sigma 2 % of the width",
         "blurred, sigma 4 % of the width",
@@ -92,12 +77,6 @@ class Faces:
     clusters: Labels
 
 
-def right_answers(part: tables.Table) -> Labels:
-    """What most of each face's voters saw; -1 without a vote."""
-    assert part.votes is not None
-    return ferplus.seven_plurality(part.votes)
-
-
 def measured(model: models.Model, crops: Pixels) -> tuple[Labels, dict[str, Array]]:
     """Answers, and what can be known of them and of the crops."""
     said = model.score(crops)
@@ -106,13 +85,12 @@ def measured(model: models.Model, crops: Pixels) -> tuple[Labels, dict[str, Arra
     crowd, own = (head / head.sum(axis=1, keepdims=True) for head in (heads["ferplus"], heads["fer2013"]))
     ordered = np.sort(answer, axis=1)
     guess, each = answer.argmax(axis=1), np.arange(len(answer))
-    middle = (crowd + own) / 2
     grey = [cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in crops]
     known = {
         "probability": ordered[:, -1],
-        "entropy": _entropy(answer),
+        "entropy": entropy(answer),
         "margin": ordered[:, -1] - ordered[:, -2],
-        "divergence": _entropy(middle) - (_entropy(crowd) + _entropy(own)) / 2,
+        "divergence": divergence(crowd, own),
         "variation": np.abs(crowd - own).sum(axis=1) / 2,
         "least": np.minimum(crowd[each, guess], own[each, guess]),
         "sharpness": np.array([quality.edges(crop) for crop in crops]),
@@ -120,10 +98,6 @@ def measured(model: models.Model, crops: Pixels) -> tuple[Labels, dict[str, Arra
         "light": np.array([float(g.mean()) for g in grey]),
     }
     return guess, known
-
-
-def _entropy(p: Array) -> Array:
-    return -(p * np.log(np.maximum(p, 1e-12))).sum(axis=1)
 
 
 def plain(known: Mapping[str, Array]) -> dict[str, Array]:
@@ -176,10 +150,9 @@ def sets(
     truth = right_answers(part)
     crops = part.pictures(model.card.width)
     changes = list(CORRUPTIONS.values())
-    dealt = np.random.default_rng(0).integers(0, len(changes), len(crops))
-    corrupted = np.stack([changes[k](crop) for k, crop in zip(dealt, crops, strict=True)])
-    groups = np.unique(part.groups, return_inverse=True)[1]
-    fold = (np.random.default_rng(0).permutation(groups.max() + 1) % FOLDS)[groups]
+    which = np.random.default_rng(0).integers(0, len(changes), len(crops))
+    corrupted = np.stack([changes[k](crop) for k, crop in zip(which, crops, strict=True)])
+    groups, fold = numbered(part.groups), dealt(part.groups, FOLDS)
     (guess, clean), (other, worse) = measured(model, crops), measured(model, corrupted)
     here = [(guess == truth, clean), (other == truth, worse)]
     guess, known = measured(model, away.sized(model.card.width))
@@ -212,15 +185,10 @@ def curve(order: Labels, wrong: Array, weights: Array) -> tuple[float, float]:
 
 def judge(faces: Faces) -> list[dict[str, Any]]:
     """A line for each signal of one set."""
-    rng, count = np.random.default_rng(0), int(faces.clusters.max()) + 1
     wrong = (~faces.right).astype(np.float64)
     order = {name: np.argsort(-signal, kind="stable") for name, signal in faces.signals.items()}
-    drawn = [np.ones(len(wrong))]
-    drawn += [
-        np.bincount(rng.integers(0, count, count), minlength=count)[faces.clusters].astype(float)
-        for _ in range(RESAMPLES)
-    ]
-    found = {name: np.array([curve(o, wrong, weights) for weights in drawn]) for name, o in order.items()}
+    draws = [np.ones(len(wrong)), *drawn(faces.clusters, RESAMPLES)]
+    found = {name: np.array([curve(o, wrong, weights) for weights in draws]) for name, o in order.items()}
     lines = []
     for name, values in found.items():
         away = values - found[LEAST]
@@ -272,7 +240,7 @@ def paying(record: Mapping[str, Mapping[str, list[dict[str, Any]]]]) -> list[str
 
 def table(record: Mapping[str, Any], model: str = "default") -> str:
     """One file's figures as Markdown."""
-    lines = ["| signal | " + " | ".join(f"{where}, AURC | caught" for where in SETS) + " |", "|---" * 7 + "|"]
+    rows = []
     found = {where: {line["signal"]: line for line in record["signals"][model][where]} for where in SETS}
     for name in found["elsewhere"]:
         cells = []
@@ -284,19 +252,17 @@ def table(record: Mapping[str, Any], model: str = "default") -> str:
             away, low, high = line["aurc_away"]
             told = "" if name == LEAST else f" ({away:+.4f}; {low:+.4f}, {high:+.4f})"
             cells += [f"{line['aurc']:.4f}{told}", f"{100 * line['caught']:.1f} %"]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append((name, *cells))
+    return recording.markdown(("signal", *(head for where in SETS for head in (f"{where}, AURC", "caught"))), rows)
 
 
 def main() -> None:
     """Measure, record, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
+    parser = recording.parser(__doc__, data=True, record=False)
     parser.add_argument("unseen", type=Path)
     parser.add_argument("--landmarks", type=Path, help="face_landmarker.task; else it is fetched")
     asked = parser.parse_args()
-    part, away = tables.read(asked.data).split("validation"), elsewhere.read(asked.unseen)
-    part = part.take(right_answers(part) >= 0)
+    part, away = voted(asked.data), elsewhere.read(asked.unseen)
     found = elsewhere.meshes(away.crops, asked.landmarks)
     five = [((0.0, 0.0),) * 5 if mesh is None else elsewhere.five_of(mesh) for mesh in found]
     pose = np.array([quality.pose(points) for points in five])
@@ -307,7 +273,7 @@ def main() -> None:
         record["signals"][name] = dict(zip(SETS, map(judge, faces), strict=True))
         record["carried"][name] = carried(faces)
     record["pay"] = paying(record["signals"])
-    RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    recording.write(RECORD, record)
     print(*(table(record, name) for name in MODELS), record["carried"], record["pay"], sep="\n\n")
 
 

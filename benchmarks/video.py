@@ -10,8 +10,6 @@ machine whose speed drifts slows both alike; figures are medians over the rounds
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -23,13 +21,15 @@ from typing import Any
 
 import cv2
 import numpy as np
+import recording
 from clips import frames, portrait, scenes, write
 
 from mien import runs
 from mien.outputs.tables import File
-from mien.recognizer import Recognizer, TrackingOptions
+from mien.recognizer import Recognizer
 from mien.results import Box
 from mien.sources.sources import source_frames
+from mien.tracking.options import TrackingOptions
 
 SECONDS = 20
 WAYS = {"followed": TrackingOptions(), "searched": TrackingOptions(track=False, smooth=0)}
@@ -82,11 +82,10 @@ def _peak_kb(process: int) -> int:
 
 def main() -> None:
     """Measure, print, record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = recording.parser(__doc__)
     parser.add_argument("picture", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--record", type=Path)
     asked = parser.parse_args()
     load = [round(one, 1) for one in os.getloadavg()]
     with tempfile.TemporaryDirectory() as name:
@@ -109,9 +108,7 @@ def main() -> None:
         }
         if asked.minutes:
             found["long"] = memory(folder / "clip.mp4", folder, asked.minutes)
-    print(json.dumps(found, indent=1))
-    if asked.record:
-        asked.record.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    recording.show(found, asked.record)
 
 
 if __name__ == "__main__":

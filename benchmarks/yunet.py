@@ -17,7 +17,6 @@ MIEN_CACHE names a folder with YuNet's file where it cannot be downloaded.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from pathlib import Path
@@ -25,10 +24,10 @@ from typing import Any
 
 import cv2
 import numpy as np
+import recording
 from numpy.typing import NDArray
-from recording import record
+from samples import training_faces
 
-from mien.data import table as tables
 from mien.detection.base import LONGEST, Detection, fitted, ordered
 from mien.detection.yunet import YUNET, YuNet
 from mien.download import fetch
@@ -147,21 +146,14 @@ def times(rounds: int) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="FER2013 as `mien data import fer2013` writes it")
+    parser = recording.parser(__doc__, data=True, seed=0)
     parser.add_argument("--pictures", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--record", type=Path, help="write the figures into this JSON file as well")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    train = tables.read(options.data).split("train")
-    chosen = np.sort(np.random.default_rng(options.seed).choice(len(train), 100, replace=False))
-    figures = {
-        "same": same(train.take(chosen).pictures(grey=True), options.pictures, options.seed),
-        "times": times(options.rounds),
-    }
-    record(figures, options.record)
+    faces = training_faces(options.data, 100, options.seed)
+    figures = {"same": same(faces, options.pictures, options.seed), "times": times(options.rounds)}
+    recording.record(figures, options.record)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from pyarrow import dataset as pyarrow_dataset
 
 from mien import batch, cli, files
 from mien.errors import MienError, PictureError
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'mien[batch]'")
-pyarrow_dataset = pytest.importorskip("pyarrow.dataset")
 
 PORTRAIT = Path(__file__).resolve().parents[1] / "docs" / "astronaut.jpg"
 # Ray leaves sockets and processes to be collected; that is not ours to mend.

@@ -9,7 +9,7 @@ import pytest
 
 from mien import models
 from mien.evaluate import metrics, predictions
-from mien.export.package import summary
+from mien.export.cards import summary
 from mien.literature import board, board_page, cell
 from mien.literature import record as board_record
 from mien.literature import systems as board_list

@@ -148,10 +148,15 @@ def test_what_others_are_writing_or_what_is_not_ours_is_not_removed(old):
 
 
 def test_a_kept_file_goes_on_where_it_was(old):
-    with pytest.raises(ValueError), AtomicFile(old, kept=True) as partial:  # noqa: PT011,PT012
-        partial.write_bytes(b"half")
-        raise ValueError
-    assert (old.read_bytes(), partial.name, partial.read_bytes()) == (b"old", "table.csv.partial", b"half")
+    def break_off():
+        with AtomicFile(old, kept=True) as partial:
+            partial.write_bytes(b"half")
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        break_off()
+    partial = old.with_name("table.csv.partial")
+    assert (old.read_bytes(), partial.read_bytes()) == (b"old", b"half")
     with AtomicFile(old, kept=True) as partial, partial.open("ab") as file:
         file.write(b" and half")
     assert old.read_bytes() == b"half and half"

@@ -8,13 +8,15 @@ import cv2
 import numpy as np
 import pytest
 
+from mien import ordered
 from mien import recognizer as recognition
 from mien.detection.base import Detection
 from mien.errors import DetectorError, MienError, ModelError, PictureError, SourceError
-from mien.recognizer import Recognizer, TrackingOptions
+from mien.recognizer import Recognizer
 from mien.results import UNSURE, Box
 from mien.sources.source_frame import SourceFrame, Unread
 from mien.sources.sources import ReadOptions
+from mien.tracking.options import TrackingOptions
 from support.bright_patches import SIDE, Patches, draw, eyes_of
 from support.numbered_frames import write_video
 from support.stub_model import StubModel
@@ -400,7 +402,7 @@ def test_impossible_options_are_refused(options):
 
 
 def test_pictures_searched_beside_each_other_come_in_order_and_few_wait(recognizer, monkeypatch):
-    monkeypatch.setattr(recognition, "_cores", lambda: 2)
+    monkeypatch.setattr(ordered, "cores", lambda: 2)
     taken = []
 
     class Slow(Patches):
@@ -423,7 +425,7 @@ def test_pictures_searched_beside_each_other_come_in_order_and_few_wait(recogniz
 
 
 def test_a_video_read_ahead_gives_the_same_frames(monkeypatch):
-    monkeypatch.setattr(recognition, "_cores", lambda: 2)
+    monkeypatch.setattr(ordered, "cores", lambda: 2)
     both = [
         [frame for _, frame in made().read([*clip("a", 20, (1, 2)), still("b.png", 3), *clip("c", 9)], ahead=ahead)]
         for ahead in (False, True)
@@ -432,7 +434,7 @@ def test_a_video_read_ahead_gives_the_same_frames(monkeypatch):
 
 
 def test_of_a_live_source_no_frame_is_taken_before_the_last_one_is_done(recognizer, monkeypatch):
-    monkeypatch.setattr(recognition, "_cores", lambda: 2)
+    monkeypatch.setattr(ordered, "cores", lambda: 2)
     taken = []
     source_frames = (
         taken.append(source_frame.index) or source_frame for source_frame in clip("camera:0", 6, live=True)
@@ -442,7 +444,7 @@ def test_of_a_live_source_no_frame_is_taken_before_the_last_one_is_done(recogniz
 
 
 def test_a_fault_while_pictures_are_searched_is_raised_and_ends_the_threads(recognizer, monkeypatch):
-    monkeypatch.setattr(recognition, "_cores", lambda: 2)
+    monkeypatch.setattr(ordered, "cores", lambda: 2)
 
     class Broken(Patches):
         def detect(self, picture, *, longest=None):

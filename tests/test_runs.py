@@ -58,7 +58,6 @@ def test_a_recipe_that_wants_labels_the_table_lacks_says_what_mends_it(patterns,
 
 
 def test_two_trainings_do_not_share_a_folder(patterns, tmp_path):
-    pytest.importorskip("torch", reason="pip install 'mien[train]'")
     from mien.classical import fit
     from mien.train import run
 
@@ -86,7 +85,6 @@ def test_a_history_that_is_none_of_ours_is_one_line(tmp_path, content):
 def test_a_checkpoint_that_may_run_code_is_refused_in_our_own_words(tmp_path):
     import pickle
 
-    pytest.importorskip("torch", reason="pip install 'mien[train]'")
     (tmp_path / "last.pt").write_bytes(pickle.dumps(RunFolder))
     with pytest.raises(TrainingError, match=r"last\.pt is not a whole checkpoint of mien: remove it") as caught:
         RunFolder(tmp_path).load(tmp_path / "last.pt")

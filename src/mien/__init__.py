@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     )
     from mien.models import Card, Model
     from mien.outputs.draw import annotate
-    from mien.recognizer import Recognizer, TrackingOptions, predict
+    from mien.recognizer import Recognizer, predict
     from mien.results import Box, Face, Frame, Quality
     from mien.sources.sources import ReadOptions
+    from mien.tracking.options import TrackingOptions
 
     __version__: str
 
@@ -69,9 +70,10 @@ __all__ = [
 _HOME = {
     **dict.fromkeys([name for name in __all__ if name.endswith(("Error", "Warning"))], "mien.errors"),
     **dict.fromkeys(["Box", "Face", "Frame", "Quality"], "mien.results"),
-    **dict.fromkeys(["Recognizer", "TrackingOptions", "predict"], "mien.recognizer"),
+    **dict.fromkeys(["Recognizer", "predict"], "mien.recognizer"),
     **dict.fromkeys(["Card", "Model"], "mien.models"),
     "ReadOptions": "mien.sources.sources",
+    "TrackingOptions": "mien.tracking.options",
     "annotate": "mien.outputs.draw",
 }
 

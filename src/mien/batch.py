@@ -30,9 +30,11 @@ from mien.detection.detectors import build
 from mien.errors import MienError, MienWarning, PictureError, require
 from mien.models import read_card
 from mien.outputs.tables import Parquet
-from mien.recognizer import Recognizer, TrackingOptions
-from mien.sources import images, video
+from mien.recognizer import Recognizer
+from mien.sources import formats
+from mien.sources.listing import find_pictures
 from mien.sources.sources import ReadOptions, source_frames
+from mien.tracking.options import TrackingOptions
 
 _FORMAT = 1
 
@@ -98,7 +100,7 @@ def list_sources(words: Sequence[str]) -> list[str]:
     found: list[str] = []
     for word in words:
         if Path(word).is_dir():
-            found += map(str, images.find_pictures(Path(word), images.SUFFIXES | video.SUFFIXES))
+            found += map(str, find_pictures(Path(word), formats.PICTURES | formats.VIDEOS))
         else:
             found.append(word)
     if not found:

@@ -11,15 +11,16 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 _EVERY = 0.5  # seconds between two looks
 _Process = tuple[int, int]  # its number, and when it began: numbers are used again
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
+def guarded() -> Generator[None, None, None]:
     """Processes that are started inside end with this one at the latest."""
     if not sys.platform.startswith("linux"):
         yield
@@ -66,11 +67,13 @@ def _descendants(job: int, known: set[_Process]) -> set[_Process]:
 
 def _processes() -> list[tuple[int, int, int]]:
     """Number, parent and beginning of every process."""
-    rows = []
-    for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208  many, and often
-        with suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat", encoding="latin-1") as file:  # noqa: PTH123
-            fields = file.read().rpartition(")")[2].split()
-            rows.append((int(name), int(fields[1]), int(fields[19])))
+    rows: list[tuple[int, int, int]] = []
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        with suppress(OSError, ValueError, IndexError):
+            fields = (process / "stat").read_text(encoding="latin-1").rpartition(")")[2].split()
+            rows.append((int(process.name), int(fields[1]), int(fields[19])))
     return rows
 
 

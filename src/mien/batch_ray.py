@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,7 +48,7 @@ def start(ray: Any, address: str | None, workers: int | None) -> None:
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
+def _silent() -> Generator[None, None, None]:
     """Standard error to nowhere: Ray's core writes there by itself, past Python; what fails is raised."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

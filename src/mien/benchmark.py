@@ -144,7 +144,7 @@ def clock(model: Model, processor: str, calls: int = 200) -> Timing:
     crop = model.card.golden_crop()[None]
     for _ in range(20):
         model.score(crop)
-    taken = []
+    taken: list[float] = []
     for _ in range(calls):
         start = time.perf_counter()
         model.score(crop)

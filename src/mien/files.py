@@ -19,7 +19,7 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -174,7 +174,7 @@ def identity(path: str | Path) -> tuple[int, int] | None:
 
 
 @contextmanager
-def alone(path: str | Path) -> Iterator[None]:
+def alone(path: str | Path) -> Generator[None, None, None]:
     """Hold a folder, or a file that is written in pieces, while no other process does; its own folder is made.
 
     Raises:
@@ -189,7 +189,7 @@ def alone(path: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def scratch(beside: Path | None = None) -> Iterator[Path]:
+def scratch(beside: Path | None = None) -> Generator[Path, None, None]:
     """A folder that only this process uses, removed at the end; those that killed processes left are removed first.
 
     Args:
@@ -232,7 +232,7 @@ def _sweep_folders(place: Path, prefix: str) -> None:
 
 
 @contextmanager
-def explained(path: str | Path) -> Iterator[None]:
+def explained(path: str | Path) -> Generator[None, None, None]:
     """Turn an :class:`OSError` inside into a :class:`WriteError` that names the file and the cause."""
     try:
         yield

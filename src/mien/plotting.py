@@ -4,6 +4,8 @@ Colours are Okabe and Ito's, which colour-blind readers tell apart. Draws on mat
 touches pyplot, so that no global state is left.
 """
 
+# pyright: standard
+# Strict is not possible: matplotlib leaves the types of many methods partly unknown.
 from __future__ import annotations
 
 import io

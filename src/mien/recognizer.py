@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import chain, count, islice
@@ -20,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mien import ordered
 from mien.detection import quality
 from mien.detection.base import LONGEST, Detection, Detector
 from mien.detection.detectors import build
@@ -28,12 +27,14 @@ from mien.detection.yunet import YuNet
 from mien.errors import DetectorError, MienWarning, ModelError, PictureError, shown
 from mien.models import Card, Model, load
 from mien.models.prior import Prior, resolve, reweight
+from mien.ordered import Job
 from mien.results import Face, Frame
 from mien.sources import sources
 from mien.sources.images import Color, Picture, read_noted
 from mien.sources.source_frame import SourceFrame, Unread
 from mien.sources.sources import ReadOptions, Source
 from mien.tracking.follower import Follower
+from mien.tracking.options import TrackingOptions
 from mien.tracking.smoothing import Smoother
 
 # Frames whose faces are scored together: enough that the model works in batches, few enough that rows come soon and
@@ -42,24 +43,6 @@ _TOGETHER, _TOGETHER_PIXELS = 8, 2**24
 
 #: How thoroughly a picture can be searched for faces.
 SEARCHES = ("auto", "full", "quick")
-
-
-@dataclass(frozen=True)
-class TrackingOptions:
-    """How faces are followed through a video.
-
-    Attributes:
-        track: track the faces and look around known ones; else each frame is searched for itself.
-        interval: whole frames are searched every N-th time, see :class:`mien.tracking.follower.Follower`.
-        smooth: seconds over which probabilities are averaged per track; 0: not at all.
-    """
-
-    track: bool = True
-    interval: int = 5
-    smooth: float = 0.4
-
-
-Following = TrackingOptions
 
 
 @dataclass(frozen=True)
@@ -73,15 +56,6 @@ class _Seen:
     tracks: tuple[int | None, ...] = ()
     crops: tuple[NDArray[np.uint8], ...] = ()
     steady: Smoother | None = None
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A picture that is to be searched; ``follows`` the one before it, or may be searched beside it."""
-
-    run: Callable[[], _Seen]
-    follows: bool = False
-    live: bool = False
 
 
 class Recognizer:
@@ -222,7 +196,7 @@ class Recognizer:
         *,
         ahead: bool = False,
         pixels: bool = True,
-    ) -> Iterator[tuple[SourceFrame, Frame]]:
+    ) -> Generator[tuple[SourceFrame, Frame], None, None]:
         """As :meth:`stream`, of source frames.
 
         Args:
@@ -240,13 +214,13 @@ class Recognizer:
             first += islice(source_frames, 1)
             ahead = len(first) == 2  # one picture alone has all cores as it is
         source_frames = chain(first, source_frames)
-        workers = (self._threads or _cores()) if ahead else 1
+        workers = (self._threads or ordered.cores()) if ahead else 1
         detector = self.detector
         if workers > 1 and isinstance(detector, YuNet):
             detector = detector.on_one_thread()
         waiting: list[_Seen] = []
         size = 0
-        for seen in _in_order(self._jobs(source_frames, following, detector, pixels), workers):
+        for seen in ordered.in_order(self._jobs(source_frames, following, detector, pixels), workers):
             if waiting and waiting[-1].steady is not seen.steady:
                 yield from self._finish(waiting)
                 size = 0
@@ -263,14 +237,14 @@ class Recognizer:
         following: TrackingOptions,
         detector: Detector,
         pixels: bool,
-    ) -> Iterator[_Job]:
+    ) -> Iterator[Job[_Seen]]:
         """What is to be done with each picture."""
         clip: tuple[str | None, Follower | None, Smoother | None] | None = None
         previous = -1
         for source_frame in source_frames:
             if isinstance(source_frame, Unread):
                 clip = None
-                yield _Job(partial(self._open, source_frame, detector, pixels))
+                yield Job(partial(self._open, source_frame, detector, pixels))
                 continue
             if source_frame.index is None:
                 clip, previous = None, -1
@@ -282,7 +256,7 @@ class Recognizer:
                     clip = (source_frame.source, follower if following.track else None, steady)
                 previous = source_frame.index
             _, follower, steady = clip or (None, None, None)
-            yield _Job(
+            yield Job(
                 partial(self._see, source_frame, detector, follower, steady), follower is not None, source_frame.live
             )
 
@@ -396,38 +370,6 @@ def predict(picture: Picture, color: Color | None = None) -> Frame:
 @lru_cache(maxsize=1)
 def _default() -> Recognizer:
     return Recognizer()
-
-
-def _in_order(jobs: Iterable[_Job], workers: int) -> Iterator[_Seen]:
-    """Run jobs on so many threads, not many ahead of what is taken; their results come in order."""
-    if workers == 1:
-        yield from (job.run() for job in jobs)
-        return
-    running: deque[Future[_Seen]] = deque()
-    beside = ThreadPoolExecutor(workers, "mien-search")
-    behind = ThreadPoolExecutor(1, "mien-follow")  # what follows runs one after the other
-    try:
-        try:
-            for job in jobs:
-                running.append((behind if job.follows else beside).submit(job.run))
-                while running and (job.live or len(running) > 2 * workers or running[0].done()):
-                    yield running.popleft().result()
-        except BaseException as error:
-            if isinstance(error, GeneratorExit):
-                raise
-            while running:  # what was taken before the source broke off is not lost
-                yield running.popleft().result()
-            raise
-        while running:
-            yield running.popleft().result()
-    finally:
-        for pool in (beside, behind):
-            pool.shutdown(cancel_futures=True)
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _prior(card: Card, asked: Prior) -> NDArray[np.float64]:

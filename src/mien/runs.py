@@ -31,6 +31,7 @@ from mien import files
 from mien.data import protocol
 from mien.data.table import Table
 from mien.errors import DataError, TrainingError, WriteError, shown
+from mien.narrowing import is_object
 from mien.recipes import loader as recipes
 from mien.recipes.loader import Experiment
 from mien.recipes.schema import Recipe
@@ -103,7 +104,7 @@ class RunFolder:
         """
         try:
             state = json.loads(self.run.read_text(encoding="utf-8"))
-            if isinstance(state, dict):
+            if is_object(state):
                 return state
             raise ValueError("no mapping")
         except FileNotFoundError:
@@ -217,7 +218,7 @@ def labels(table: Table, recipe: Experiment) -> dict[str, tuple[str, ...]]:
 def _without(lacking: list[str], table: Table, recipe: Experiment) -> str:
     """What to do about label sets that a table lacks."""
     own, network = table.info.label_set, isinstance(recipe, Recipe)
-    ways = []
+    ways: list[str] = []
     if lacking == ["ferplus"] and own == "fer2013":
         ways.append("import it with FER+'s votes (--ferplus fer2013new.csv)")
         ways += ["train fast-fer2013, which needs none"] if network else []

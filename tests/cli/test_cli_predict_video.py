@@ -158,7 +158,8 @@ def test_a_table_is_written_instead_of_printed(run, clip, tmp_path):
 
 
 def test_a_parquet_table_has_the_same_rows(run, clip, tmp_path):
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'mien[tables]'")
+    from pyarrow import parquet
+
     _, printed, _ = run(clip, "--csv", "-o", tmp_path / "out.parquet")
     found = parquet.read_table(tmp_path / "out.parquet").to_pylist()
     texts = [{key: "" if value is None else str(value) for key, value in row.items()} for row in found]
@@ -231,13 +232,11 @@ def test_a_summary_says_what_each_person_showed(run, clip, photo, tmp_path):
 
 
 def test_a_timeline_is_drawn(run, clip, tmp_path):
-    pytest.importorskip("matplotlib", reason="pip install 'mien[tables]'")
     assert run(clip, "--timeline", tmp_path / "out.svg", "-o", tmp_path / "out.csv") == (0, "", "")
     assert "face 1" in (tmp_path / "out.svg").read_text()
 
 
 def test_where_nobody_was_seen_the_other_files_are_written_all_the_same(run, photo, tmp_path):
-    pytest.importorskip("matplotlib", reason="pip install 'mien[tables]'")
     asked = ("--timeline", tmp_path / "out.png", "--summary", tmp_path / "sum.json", "-o", tmp_path / "out.csv")
     code, _, err = run(photo, *asked)
     assert (code, err) == (
@@ -370,7 +369,8 @@ def test_sigterm_says_where_the_rows_are(run, camera, tmp_path):
 
 
 def test_control_c_keeps_parquet_and_the_table_of_persons(run, camera, tmp_path):
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'mien[tables]'")
+    from pyarrow import parquet
+
     camera(7, KeyboardInterrupt())
     run("camera:0", "-o", tmp_path / "out.parquet")
     assert parquet.read_table(tmp_path / "out.parquet").num_rows == 7

@@ -10,7 +10,8 @@ from mien import cli, recognizer
 from mien.cli import watch
 from mien.errors import SourceError
 from mien.outputs import viewer
-from mien.recognizer import Recognizer, TrackingOptions
+from mien.recognizer import Recognizer
+from mien.tracking.options import TrackingOptions
 from support.bright_patches import Patches, draw
 from support.numbered_frames import write_video
 from support.stub_model import StubModel

@@ -67,7 +67,6 @@ def test_two_empty_names_are_not_one_file(tmp_path):
     ids=lambda words: " ".join(words[:3]),
 )
 def test_a_table_is_not_written_over_by_what_is_made_of_it(patterns_path, tmp_path, monkeypatch, capsys, words, name):
-    pytest.importorskip("torch", reason="pip install 'mien[train]'")
     table = tmp_path / "table.parquet"
     shutil.copy(patterns_path, table)
     target = name(table)

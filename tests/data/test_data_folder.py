@@ -175,7 +175,7 @@ def test_further_columns_of_a_list_come_along(tmp_path: Path, write_tree) -> Non
 def test_wrong_folders_name_what_is_wrong(tmp_path: Path, write_tree) -> None:
     def fails(root: Path, message: str, **options: object) -> None:
         with pytest.raises(DataError, match=message):
-            import_folder(root, tmp_path / "t", **options)  # type: ignore[arg-type]
+            import_folder(root, tmp_path / "t", **options)
         assert not (tmp_path / "t").exists()
 
     (tmp_path / "empty").mkdir()

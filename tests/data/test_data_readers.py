@@ -29,7 +29,8 @@ def test_pyarrow(table: Path, faces) -> None:
 
 
 def test_pandas(table: Path, faces) -> None:
-    pandas = pytest.importorskip("pandas")
+    import pandas
+
     frame = pandas.read_parquet(table)
     assert frame["split"].value_counts().to_dict() == {"train": 32, "validation": 4, "test": 4}
     picture = np.asarray(Image.open(io.BytesIO(frame["image"][7]["bytes"])))
@@ -38,7 +39,7 @@ def test_pandas(table: Path, faces) -> None:
 
 @pytest.mark.slow
 def test_hugging_face_datasets(table: Path, faces, tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
+    datasets = pytest.importorskip("datasets", reason="of another project: pip install datasets")
     data = datasets.load_dataset("parquet", data_files=str(table), split="train", cache_dir=str(tmp_path / "cache"))
     assert data.features["label"].names == list(BASIC_SEVEN)
     assert (np.asarray(data[7]["image"]) == faces[7]).all()

@@ -10,7 +10,7 @@ import pytest
 
 from mien.errors import DataError
 from mien.evaluate import groups, metrics
-from mien.evaluate.groups import Grouping
+from mien.evaluate.dividing import Grouping
 from mien.evaluate.predictions import Scores
 
 
@@ -142,22 +142,3 @@ def test_a_group_without_scored_faces_and_one_that_is_always_right() -> None:
     same = groups.compare(scores([True] * 80), grouping([0] * 40 + [1] * 40))
     assert same.gaps[0].size == 0
     assert same.gaps[0].p == 1.0
-
-
-def test_columns_become_groups() -> None:
-    rows = np.arange(30)
-    made = groups.divide("light", rows, [float(k) for k in range(29)] + [None], rows, bins=3)
-    assert np.bincount(made.members[:-1]).tolist() == [10, 9, 10]
-    assert made.members[-1] == -1
-    assert made.names == ("up to 9.3", "9.3 to 18.7", "above 18.7")
-    assert made.edges == pytest.approx((28 / 3, 56 / 3))
-    words = groups.divide("site", rows, ["b", "a", ""] * 10, rows)
-    assert (words.names, words.edges) == (("a", "b"), ())
-    assert words.members.tolist() == [1, 0, -1] * 10
-    assert groups.divide("worn", rows, [True, False] * 15, rows).names == ("False", "True")
-    assert groups.divide("n", rows, [10, 9, 2] * 10, rows).names == ("2", "9", "10")
-    for values in (["a"] * 30, [None] * 30, [5.0] * 30):
-        with pytest.raises(DataError, match="expected 2 to"):
-            groups.divide("c", rows, values, rows)
-    with pytest.raises(DataError, match="makes 150 groups"):
-        groups.divide("c", np.arange(150), [f"w{k}" for k in range(150)], np.arange(150))

@@ -77,7 +77,10 @@ def test_figures_are_means_over_variants_against_the_clean(patterns):
     assert found[1].top1 == plain
     each = []
     for variant in variants:
-        change = lambda crops, v=variant: np.stack([v(crop) for crop in crops])  # noqa: E731
+
+        def change(crops, variant=variant):
+            return np.stack([variant(crop) for crop in crops])
+
         each.append(
             {
                 s.label_set: metrics.measure(s).top1

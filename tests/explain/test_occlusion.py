@@ -99,7 +99,7 @@ def test_each_face_has_its_own_map():
 
 
 def test_faces_of_a_picture():
-    stub = Recognizer(StubModel(), "none")  # pyright: ignore[reportArgumentType]
+    stub = Recognizer(StubModel(), "none")
     picture = np.zeros((120, 90, 3), np.uint8)
     picture[:30] = 250  # the first label's band
     (one,) = occlusion.explain(stub, picture)
@@ -112,7 +112,7 @@ def test_faces_of_a_picture():
 
 
 def test_what_is_not_there_is_said():
-    stub = Recognizer(StubModel(), "none")  # pyright: ignore[reportArgumentType]
+    stub = Recognizer(StubModel(), "none")
     picture = np.zeros((60, 60, 3), np.uint8)
     with pytest.raises(PictureError, match="no face 2: 1 were found"):
         occlusion.explain(stub, picture, face=2)
@@ -136,7 +136,7 @@ def corners(tmp_path):
 
 def test_means_are_of_faces_that_are_answered_right(corners):
     model = Corner()
-    (scores,) = predict(model, corners, "validation").scores  # pyright: ignore[reportArgumentType]
+    (scores,) = predict(model, corners, "validation").scores
     said = []
     bright, dark = occlusion.average(model, corners, scores, faces=100, patch=0.1, say=said.append)
     assert (bright.label, bright.n, dark.label, dark.n) == ("bright", 12, "dark", 5)
@@ -158,7 +158,7 @@ def test_nothing_right_is_nothing_to_explain(corners):
     model = Corner()
     model.score = lambda crops: {"probabilities": np.tile(np.float32([1, 0]), (len(crops), 1))}
     dark = corners.take(np.arange(12, 17))
-    (scores,) = predict(model, dark, "validation").scores  # pyright: ignore[reportArgumentType]
+    (scores,) = predict(model, dark, "validation").scores
     with pytest.raises(DataError, match="answers no face of 'corners' right"):
         occlusion.average(model, dark, scores)
 
@@ -172,7 +172,6 @@ def pixels(png):
 
 
 def test_a_drawing_is_yellow_where_the_map_is_high():
-    pytest.importorskip("matplotlib")
     falls = np.zeros((PLACES, PLACES), np.float32)
     falls[:7] = 5
     drawn = pixels(occlusion_plots.draw([explained(falls)], "title $x"))
@@ -185,7 +184,6 @@ def test_a_drawing_is_yellow_where_the_map_is_high():
 
 
 def test_each_face_and_each_label_has_its_place():
-    pytest.importorskip("matplotlib")
     falls = np.zeros((PLACES, PLACES), np.float32)
     two = pixels(occlusion_plots.draw([explained(falls)] * 2, "x"))
     assert len(two) == pytest.approx((2 * 2.8 + 0.65) * 160, abs=2)

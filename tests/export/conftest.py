@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from mien.data.table import Table
+from mien.export import package
+from mien.models import Model
 from mien.networks.build import build
 from mien.recipes import loader
 from mien.recipes.schema import Recipe
@@ -20,6 +22,21 @@ from support.tiny_recipe import SPEC
 def finished(patterns, tmp_path_factory) -> RunFolder:
     """Two epochs on the pattern pictures."""
     return run.train(SPEC, patterns, tmp_path_factory.mktemp("export") / "run")
+
+
+@pytest.fixture(scope="session")
+def fused(finished, patterns, tmp_path_factory) -> Model:
+    """The model file of that run."""
+    return package.package(finished, patterns, tmp_path_factory.mktemp("fused") / "tiny.onnx")
+
+
+@pytest.fixture(scope="session")
+def heads_only(finished, patterns, tmp_path_factory) -> Model:
+    """The same as files were before there was a fusion."""
+    patch = pytest.MonkeyPatch()
+    with patch.context() as patched:
+        patched.setattr(package, "fusible", lambda *_: False)
+        return package.package(finished, patterns, tmp_path_factory.mktemp("heads") / "tiny.onnx")
 
 
 @pytest.fixture

@@ -19,13 +19,11 @@ from mien.evaluate import metrics, predictions
 from mien.evaluate.calibration import Calibration
 from mien.export import cards, gates, graph, package, quantise
 from mien.expressions import BASIC_EIGHT, BASIC_SEVEN
-from mien.models.card import detach
 from mien.networks.build import restore
 from mien.networks.tta import Views
 from mien.recipes import loader
 from mien.runs import RunFolder
 from mien.train import scoring
-from support.kept_looks import LOOK
 from support.tiny_recipe import SPEC
 
 
@@ -78,7 +76,7 @@ def test_the_card_is_complete(finished, model, patterns):
     assert made["parity"]["largest_difference"] < gates.FP32_TOLERANCE
     validation = predictions.predict(model, patterns, "validation")
     for scores in validation.scores:
-        assert card.outputs[scores.output].metrics["validation"] == package.summary(metrics.measure(scores))
+        assert card.outputs[scores.output].metrics["validation"] == cards.summary(metrics.measure(scores))
     assert "test" not in card.outputs["probabilities"].metrics
     for name, rows in model.score(card.golden_crop()[None]).items():
         assert rows[0] == pytest.approx(card.golden.probabilities[name], abs=1e-4)
@@ -89,18 +87,6 @@ def test_other_tools_read_the_file(model):
     onnx.checker.check_model(loaded, full_check=True)
     assert json.loads(loaded.metadata_props[-1].value)["name"] == "tiny"
     assert loaded.graph.input[0].name == "faces"
-
-
-def test_recording_figures_leaves_the_graph_as_it_is(model, patterns, tmp_path):
-    copy = tmp_path / "copy.onnx"
-    copy.write_bytes(model.path.read_bytes())
-    scored = predictions.predict(model, patterns, "test", ledger=LOOK)
-    package.record_metrics(copy, scored)
-    graph_before, graph_after = detach(model.path.read_bytes())[0], detach(copy.read_bytes())[0]
-    assert graph_before == graph_after
-    made, before = models.load(copy).card.outputs["probabilities"], model.card.outputs["probabilities"]
-    assert set(made.metrics) == {"validation", "test"}
-    assert made.abstain == before.abstain, "thresholds come from validation alone"
 
 
 def test_a_file_that_differs_from_the_network_is_not_written(finished, patterns, tmp_path, monkeypatch):

@@ -94,7 +94,7 @@ def test_constants_of_litert_begin_where_processors_want_them(tiny):
     file = write(lower(tiny), tiny.card, {"a": "odd"})
     read = schema.Model.GetRootAs(file)
     vectors = [read.Buffers(i) for i in range(read.BuffersLength()) if read.Buffers(i).DataLength()]
-    starts = [one._tab.Vector(one._tab.Offset(4)) for one in vectors]  # pyright: ignore[reportPrivateUsage]
+    starts = [one._tab.Vector(one._tab.Offset(4)) for one in vectors]
     assert len(starts) > 20
     assert {start % 16 for start in starts} == {0}
 
@@ -178,7 +178,7 @@ def without_relu(network: Network) -> Network:
 
 @pytest.mark.parametrize("change", [outlying, without_relu])
 def test_ranges_that_were_measured_anew_and_a_relu_that_was_lost_are_refused(change, tiny, tmp_path):
-    pytest.importorskip("ai_edge_litert")
+    pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed: pip install 'mien[landmarks]'")
     out = tmp_path / "spoiled.tflite"
     with pytest.raises(ExportError, match=r"^spoiled is not written: .*, (allowed|asked) are") as refused:
         exporting.export(tiny.path, FromNetwork(change), out)

@@ -219,12 +219,12 @@ class Campaign:
             self._starter = Starter()
         running = Running(None if cold else self._starter, asked, f"{self._scratch.name}-{self._count}")
         self._logs = folder
-        running.logs = folder  # type: ignore[attr-defined]
+        running.logs = folder
         return running
 
     def _ended(self, command: Command, running: Running, out: Path, *, look: bool = True) -> Ended:
         code = running.wait()
-        logs: Path = running.logs  # type: ignore[attr-defined]
+        logs: Path = running.logs
         out_text, err = ((logs / name).read_text(errors="replace") for name in ("out", "err"))
         return Ended(code, out_text, err, running.left() if look else [])
 

@@ -72,7 +72,7 @@ class Running:
 
     def poll(self) -> int | None:
         """The exit code, once there is one."""
-        return self._process.poll() if self._process else self._starter.ask(poll=self.pid)  # type: ignore[union-attr]
+        return self._process.poll() if self._process else self._starter.ask(poll=self.pid)
 
     def wait(self) -> int:
         """Wait for the end; one that takes too long is killed, which shows."""

@@ -90,7 +90,7 @@ def _leave(code: int) -> None:
     from contextlib import suppress
 
     with suppress(BaseException):
-        threading._shutdown()  # type: ignore[attr-defined]
+        threading._shutdown()
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()

@@ -12,7 +12,7 @@ from mien.models.card import (
     Card,
     Golden,
     Output,
-    _entry,  # pyright: ignore[reportPrivateUsage]
+    _entry,
     attach,
     detach,
     parse,

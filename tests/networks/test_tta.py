@@ -74,7 +74,7 @@ def test_windows_have_the_size_that_was_asked_for(faces):
 
 def test_unknown_views_are_refused():
     with pytest.raises(ValueError, match="flip, ten-crop"):
-        Views(Corner(), "five-crop")  # pyright: ignore[reportArgumentType]
+        Views(Corner(), "five-crop")
 
 
 @pytest.mark.slow

@@ -166,45 +166,6 @@ def test_weights_of_another_network_are_an_error_not_a_silent_start_from_scratch
         started(f"network.weights.file={tmp_path / 'other.pth'}")
 
 
-@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 no zip", "list"])
-def test_a_file_that_is_no_table_of_weights_is_an_error(tmp_path, content):
-    path = tmp_path / "bad.pth"
-    if content == "list":
-        torch.save([1, 2], path)
-    elif content is not None:
-        path.write_bytes(content)
-    with pytest.raises(TrainingError, match=r"bad\.pth"):
-        started(f"network.weights.file={path}")
-
-
-def test_mien_offline_asks_no_hub(monkeypatch, tmp_path):
-    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
-    monkeypatch.setenv("MIEN_OFFLINE", "1")
-    with pytest.raises(TrainingError, match="MIEN_OFFLINE forbids fetching"):
-        started("network.weights.hub=resnet18.tv_in1k")
-
-
-def test_hub_weights_offline_name_the_file_and_where_to_put_it(files, tmp_path, monkeypatch):
-    import timm
-
-    def offline(*_):
-        raise ConnectionError("no network")
-
-    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
-    monkeypatch.setattr(timm.models, "load_state_dict_from_hf", offline)
-    with pytest.raises(TrainingError) as caught:
-        started("network.weights.hub=resnet18.tv_in1k")
-    target = tmp_path / "weights" / "resnet18.tv_in1k.safetensors"
-    assert "https://huggingface.co/timm/resnet18.tv_in1k/resolve/main/model.safetensors" in str(caught.value)
-    assert str(target) in str(caught.value)
-    target.parent.mkdir()
-    target.write_bytes((files[0] / "a.safetensors").read_bytes())
-    network, _ = started("network.weights.hub=resnet18.tv_in1k")
-    assert torch.equal(network.backbone.layer4[1].conv2.weight, files[1]["layer4.1.conv2.weight"])
-    with pytest.raises(TrainingError, match=r"no weights .*resnet18"):
-        started("network.weights.hub=resnet18.nobody")
-
-
 def test_an_earlier_run_gives_backbone_and_the_heads_whose_labels_are_the_same(patterns, tmp_path):
     small = "network={widths: [8, 16], depths: [1, 1]}"
     first = run.train(loader.parse(BASE, overrides=[small, "data.size=24"]), patterns, tmp_path / "run")

@@ -97,7 +97,8 @@ def test_json_forms_hold_every_frame(tmp_path):
 
 
 def test_parquet_has_a_row_a_face_and_types(tmp_path):
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'mien[tables]'")
+    from pyarrow import parquet
+
     table = parquet.read_table(write(tmp_path / "out.parquet", FRAMES))
     assert table.column_names == [*COLUMNS, *LABELS]
     kinds = {name: str(table.schema.field(name).type) for name in table.column_names}
@@ -113,13 +114,15 @@ def test_parquet_has_a_row_a_face_and_types(tmp_path):
 
 
 def test_a_parquet_file_of_nothing_has_its_columns(tmp_path):
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'mien[tables]'")
+    from pyarrow import parquet
+
     table = parquet.read_table(write(tmp_path / "out.parquet", []))
     assert (table.num_rows, table.column_names) == (0, [*COLUMNS, *LABELS])
 
 
 def test_parquet_is_written_in_groups_of_rows(tmp_path, monkeypatch):
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'mien[tables]'")
+    from pyarrow import parquet
+
     monkeypatch.setattr(tables, "_ROWS", 4)
     path = write(tmp_path / "out.parquet", FRAMES)
     assert parquet.ParquetFile(path).num_row_groups > 3
@@ -131,7 +134,8 @@ def test_names_that_are_no_text_are_escaped_in_every_form(tmp_path):
     (row,) = rows_of(write(tmp_path / "out.csv", [one]))
     assert (row["source"], row["error"]) == (r"caf\udce9.png", r"caf\udce9.png: damaged")
     assert json.loads(write(tmp_path / "out.jsonl", [one]).read_text())["source"] == "caf\udce9.png"
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'mien[tables]'")
+    from pyarrow import parquet
+
     (row,) = parquet.read_table(write(tmp_path / "out.parquet", [one])).to_pylist()
     assert (row["source"], row["error"]) == (r"caf\udce9.png", r"caf\udce9.png: damaged")
 
@@ -167,8 +171,6 @@ def test_other_suffixes_are_refused(tmp_path):
 
 @pytest.mark.parametrize("suffix", tables.SUFFIXES)
 def test_a_file_that_cannot_be_made_is_named(tmp_path, suffix):
-    if suffix == ".parquet":
-        pytest.importorskip("pyarrow", reason="pip install 'mien[tables]'")
     path = tmp_path / "none" / f"out{suffix}"
     with pytest.raises(MienError, match=r"cannot write .*the folder .*none does not exist") as caught:
         File(path, LABELS)
@@ -188,7 +190,6 @@ def test_a_full_disk_is_said(tmp_path, suffix, monkeypatch):
     path = tmp_path / f"out{suffix}"
     full = path
     if suffix in (".parquet", ".json"):
-        pytest.importorskip("pyarrow", reason="pip install 'mien[tables]'")
         full = tmp_path / "temporary"
         monkeypatch.setattr(files, "_reserve", lambda path: (full, -1))
     full.symlink_to("/dev/full")
@@ -199,7 +200,7 @@ def test_a_full_disk_is_said(tmp_path, suffix, monkeypatch):
 
 @pytest.mark.parametrize("rows", [2, 4096])
 def test_a_disk_that_fills_up_leaves_no_parquet_file(tmp_path, monkeypatch, rows):
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'mien[tables]'")
+    from pyarrow import parquet
 
     def fail(*_):
         raise OSError(28, "No space left on device")
@@ -225,7 +226,6 @@ def interrupted(path, frames, error=ValueError):
 @pytest.mark.parametrize("suffix", [".json", ".parquet"])
 @pytest.mark.parametrize("error", [ValueError, MienError, KeyboardInterrupt])
 def test_half_a_file_that_has_an_end_never_appears(tmp_path, error, suffix, monkeypatch):
-    pytest.importorskip("pyarrow", reason="pip install 'mien[tables]'")
     monkeypatch.setattr(tables, "_ROWS", 2)
     path = tmp_path / f"out{suffix}"
     interrupted(path, FRAMES, error)
@@ -237,7 +237,8 @@ def test_half_a_file_that_has_an_end_never_appears(tmp_path, error, suffix, monk
 
 
 def test_a_parquet_file_is_not_there_before_it_is_whole(tmp_path, monkeypatch):
-    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'mien[tables]'")
+    from pyarrow import parquet
+
     monkeypatch.setattr(tables, "_ROWS", 2)
     path = tmp_path / "out.parquet"
     part = Parquet(path, LABELS)
@@ -278,8 +279,6 @@ def test_a_folder_that_is_taken_away_is_no_success(tmp_path, suffix):
 
 @pytest.mark.parametrize("suffix", tables.SUFFIXES)
 def test_two_runs_do_not_write_one_table(tmp_path, suffix):
-    if suffix == ".parquet":
-        pytest.importorskip("pyarrow", reason="pip install 'mien[tables]'")
     path = tmp_path / f"out{suffix}"
     with File(path, LABELS) as file:
         file.write(FRAMES[0])

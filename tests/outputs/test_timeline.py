@@ -10,8 +10,6 @@ from mien.outputs.draw import COLOURS
 from mien.outputs.timeline import Timeline
 from mien.results import Box, Face, Frame
 
-pytest.importorskip("matplotlib", reason="pip install 'mien[tables]'")
-
 
 def face(happy, track=1, smoothed=None):
     scores = {"happy": happy, "sad": 1 - happy}

@@ -1,18 +1,20 @@
 """Videos and streams: frame by frame, faces followed, within limits."""
 
+import asyncio
 import json
 import time
 
+import anyio
 import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from mien import Recognizer
-from mien.recognizer import TrackingOptions
 from mien.serve import moving, schema
 from mien.serve.app import create_app
 from mien.serve.settings import Settings
 from mien.sources import video
+from mien.tracking.options import TrackingOptions
 from support.numbered_frames import write_video
 from support.service import Thread
 
@@ -205,3 +207,42 @@ def test_who_leaves_a_stream_is_no_error(jpeg, caplog):
                     socket.send(jpeg)
         running.until(lambda: running.service.streams == 0)
     assert "failed" not in [record.getMessage() for record in caplog.records]
+
+
+@pytest.mark.parametrize("ticks", range(6))
+def test_a_connection_that_is_cancelled_while_it_leaves_ends_by_that_cancellation(ticks):
+    """A scope of anyio ends what it cancelled itself; by another cancellation the test client, too, would fail."""
+
+    async def connection():
+        with anyio.CancelScope() as scope:
+
+            def cancel(after):
+                if after:
+                    asyncio.get_running_loop().call_soon(cancel, after - 1)
+                else:
+                    scope.cancel()
+
+            async def receive():
+                cancel(ticks)
+
+            await moving.until_one_ends(receive(), asyncio.sleep(60))
+        return True
+
+    assert asyncio.run(connection())
+
+
+def test_of_what_runs_side_by_side_the_fault_is_raised_and_the_rest_ends():
+    ended = []
+
+    async def fail():
+        raise ValueError("broken")
+
+    async def wait():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(True)
+
+    with pytest.raises(ValueError, match="broken"):
+        asyncio.run(moving.until_one_ends(wait(), fail()))
+    assert ended == [True]

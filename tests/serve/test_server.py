@@ -196,7 +196,6 @@ def test_memory_does_not_grow(tmp_path, jpeg):
 @pytest.mark.slow
 def test_schemathesis_finds_nothing(tmp_path):
     """Requests made from the description of the API. That all are accepted is left out: no schema makes pictures."""
-    pytest.importorskip("schemathesis")
     with Process("--detector", "none", folder=tmp_path) as running:
         command = [
             sys.executable,

@@ -43,9 +43,9 @@ class Browser:
 def open_app(context: BrowserContext, address: str, seconds: float = 90) -> Page:
     """The page, ready; ``page.told`` is what its console and its errors said."""
     page = context.new_page()
-    page.told = []  # type: ignore[attr-defined]
-    page.on("console", lambda message: page.told.append(message.text))  # type: ignore[attr-defined]
-    page.on("pageerror", lambda error: page.told.append(str(error)))  # type: ignore[attr-defined]
+    page.told = []
+    page.on("console", lambda message: page.told.append(message.text))
+    page.on("pageerror", lambda error: page.told.append(str(error)))
     page.goto(address)
     page.wait_for_function(_READY, timeout=seconds * 1000)
     return page

@@ -421,7 +421,6 @@ def test_each_shipped_recipe_runs_two_steps(name, finished, patterns, tmp_path, 
 
 
 def test_history_is_there_for_tensorboard_too(finished, tmp_path):
-    pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(finished.path / "tensorboard")).Reload()

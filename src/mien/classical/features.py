@@ -152,10 +152,10 @@ class LbpFeatures:
         grid, size = self._spec.grid, pictures.shape[1]
         if size < grid:
             raise RecipeError(f"features: a grid of {grid} cells a side is finer than the pictures of {size} px")
-        place = np.minimum(np.arange(size) // (size // grid), grid - 1)
+        place = np.array([min(pixel // (size // grid), grid - 1) for pixel in range(size)])
         cells = (place[:, None] * grid + place[None, :]).ravel()
         area = np.bincount(cells)[:, None]
-        rows = []
+        rows: list[NDArray[np.float32]] = []
         for picture in pictures:
             patterns = self._patterns(picture).ravel()
             counts = np.bincount(cells * self.bins + patterns, minlength=grid * grid * self.bins)

@@ -76,7 +76,8 @@ def chosen(run: RunFolder) -> ClassicalRecipe:
     recipe, state = recipes.load(run.recipe), run.read_state()
     if not isinstance(recipe, ClassicalRecipe) or "chosen" not in state:
         raise TrainingError(f"{run.path} holds no fitted pipeline: mien train RECIPE --data FILE -o {run.path}")
-    return list(recipe.candidates())[state["chosen"]["candidate"] - 1][1]
+    candidates = [candidate for _, candidate in recipe.candidates()]
+    return candidates[int(state["chosen"]["candidate"]) - 1]
 
 
 def restore(run: RunFolder) -> Pipeline:
@@ -228,7 +229,7 @@ class _Run:
 
 def _environment() -> dict[str, Any]:
     """What a reader of ``run.json`` needs to judge times and figures."""
-    found = {}
+    found: dict[str, Any] = {}
     for library in _LIBRARIES:
         try:
             found[library] = version(library)

@@ -103,7 +103,7 @@ def build(spec: NetworkFeatures) -> Callable[[NDArray[np.uint8]], NDArray[np.flo
     def features(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
             parts = [
-                network(torch.from_numpy(pictures[start : start + _BATCH]).to(device)[:, None].float() / 255)
+                network(torch.as_tensor(pictures[start : start + _BATCH]).to(device)[:, None].float() / 255)
                 for start in range(0, len(pictures), _BATCH)
             ]
             return torch.cat(parts).float().cpu().numpy()

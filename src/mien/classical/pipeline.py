@@ -132,7 +132,7 @@ def fit(
 
 
 def _steps(recipe: ClassicalRecipe, threads: int, faces: int) -> list[tuple[str, Any]]:
-    steps = []
+    steps: list[tuple[str, Any]] = []
     if recipe.standardise:
         steps.append(("standardise", require("sklearn.preprocessing", "tables").StandardScaler()))
     if recipe.reduce:

@@ -12,9 +12,9 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -58,15 +58,22 @@ def _terminated(number: int, _: object) -> None:
 
 
 @contextmanager
-def _notes() -> Iterator[None]:
+def _notes() -> Generator[None, None, None]:
     """Show mien's warnings as notes of one line, each once; others stay what they are."""
     said: set[str] = set()
     with warnings.catch_warnings():
         show = warnings.showwarning
 
-        def note(message: Warning | str, category: type[Warning], *rest: object) -> None:
+        def note(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
             if not issubclass(category, MienWarning):
-                show(message, category, *rest)  # pyright: ignore[reportArgumentType]
+                show(message, category, filename, lineno, file, line)
             elif str(message) not in said:
                 said.add(str(message))
                 notices.note(str(message))

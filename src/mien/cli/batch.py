@@ -21,19 +21,21 @@ def batch(
     detector: Annotated[str, typer.Option(help="auto, yunet, haar, ...; see mien predict.")] = "auto",
     search: Annotated[str, typer.Option(help="auto, full or quick; see mien predict.")] = "auto",
     align: Annotated[bool, typer.Option(help="Turn tilted faces upright first.")] = False,
-    min_size: Annotated[float, typer.Option(min=0, help="Leave out faces of fewer pixels a side.")] = 0,
+    min_size: Annotated[float, typer.Option(min=0, help="Leave out faces smaller than this many pixels a side.")] = 0,
     error_rate: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Answer unsure rather than be wrong more often; see mien predict."),
     ] = None,
     prior: Annotated[str | None, typer.Option(help="natural, balanced or a JSON file; see mien predict.")] = None,
     stride: Annotated[int, typer.Option(min=1, help="Process every N-th frame of videos.", metavar="N")] = 1,
-    smooth: Annotated[float, typer.Option(min=0, help="Seconds that probabilities are averaged over.")] = 0.4,
-    shard: Annotated[int, typer.Option(min=1, help="Sources in a shard; what a killed worker does again.")] = 500,
+    smooth: Annotated[float, typer.Option(min=0, help="Average probabilities over this many seconds.")] = 0.4,
+    shard: Annotated[int, typer.Option(min=1, help="Sources per shard; a killed worker repeats its shard.")] = 500,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes of one core each; all cores if left out.")
+        int | None, typer.Option(min=1, help="Number of processes, one core each; all cores if left out.")
     ] = None,
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; auto: the one of this machine.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Address of a Ray cluster; auto: the one on this machine.")
+    ] = None,
 ) -> None:
     """Read very many pictures. Called again, it continues where it stopped.
 

@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
 
 def bench(
-    picture: Annotated[Path | None, typer.Argument(help="A picture to time it on; else a made one, 720p.")] = None,
+    picture: Annotated[
+        Path | None, typer.Argument(help="A picture to measure with; else a generated one, 720p.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="An installed model or a model file; see mien models.")] = None,
     detector: Annotated[str, typer.Option(help="auto, yunet, haar, ...; see mien predict.")] = "auto",
     threads: Annotated[
         int | None, typer.Option(min=1, help="Processor threads of model and detector; all if left out.")
     ] = None,
     provider: Annotated[str, typer.Option(help="cpu, cuda, coreml, directml or openvino.")] = "cpu",
-    rounds: Annotated[int, typer.Option(min=3, help="Calls of each step.")] = 30,
+    rounds: Annotated[int, typer.Option(min=3, help="How often each step is timed.")] = 30,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Time each step on this machine: medians in milliseconds, and faces a second."""

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 
 def board(
-    runs: Annotated[Path, typer.Argument(metavar="[RUNS_FOLDER]", help="Holds the run folders.")] = Path("runs"),
+    runs: Annotated[
+        Path, typer.Argument(metavar="[RUNS_FOLDER]", help="The folder that holds the run folders.")
+    ] = Path("runs"),
     data: Annotated[
         Path | None, typer.Option("--data", help="The table that runs were trained on, to score what is not scored.")
     ] = None,
     out: Annotated[Path, typer.Option("--output", "-o", help="The Markdown file.")] = Path("board.md"),
-    html: Annotated[Path | None, typer.Option("--html", help="Write it as one self-contained page, too.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Also write it as one self-contained page.")] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Write accuracy against milliseconds as PNG.")] = None,
     listed: Annotated[
         Path | None, typer.Option("--list", help="Another list, in the form of mien's board.yaml.")
@@ -36,12 +38,12 @@ def board(
     missing: Annotated[
         bool, typer.Option("--missing", help="Only print the commands of the cells that are not there yet.")
     ] = False,
-    turns: Annotated[int, typer.Option("--turns", min=0, help="How often model files are timed; 0: not.")] = 5,
+    turns: Annotated[int, typer.Option("--turns", min=0, help="How often model files are timed; 0: never.")] = 5,
     score_test: Annotated[
         bool, typer.Option("--score-test", help="Score the test split where it was not; needs --ledger and --why.")
     ] = False,
     ledger: Annotated[
-        Path | None, typer.Option("--ledger", help="CSV that keeps every look at the test split.")
+        Path | None, typer.Option("--ledger", help="CSV file that records every use of the test split.")
     ] = None,
     why: Annotated[str, typer.Option("--why", help="Why the test split was scored.")] = "",
 ) -> None:

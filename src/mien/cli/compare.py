@@ -35,9 +35,14 @@ _STACKED = ((2, 3), (4, 5), (1, 6), (7, 8), (9, 10))
 
 def compare(
     given: Annotated[
-        list[str], typer.Argument(metavar="RUN_OR_PREDICTIONS_OR_MODEL...", help="Two or more, of any of these kinds.")
+        list[str],
+        typer.Argument(
+            metavar="RUN_OR_PREDICTIONS_OR_MODEL...", help="Two or more runs, predictions tables or models."
+        ),
     ],
-    data: Annotated[Path | None, typer.Option("--data", help="The table, to score what is not scored yet.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="The data table, to score what has no predictions yet.")
+    ] = None,
     split: Annotated[Split, typer.Option("--split", help="Which faces.")] = Split.validation,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     ledger: LedgerFile = None,

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 def crossval(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a .yaml file.")],
     data: Annotated[Path, typer.Option("--data", help="The data table, from mien data import.")],
-    folds: Annotated[int | None, typer.Option(help="How many. [default: the recipe's]", min=2)] = None,
+    folds: Annotated[int | None, typer.Option(help="Number of folds. [default: the recipe's]", min=2)] = None,
     out: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Holds the runs. [default: runs/crossval-RECIPE]")
+        Path | None, typer.Option("--output", "-o", help="Folder for the runs. [default: runs/crossval-RECIPE]")
     ] = None,
-    changes: Annotated[list[str] | None, typer.Option("--set", help="Change a value for all: path=value.")] = None,
+    changes: Annotated[list[str] | None, typer.Option("--set", help="Change a value in all runs: path=value.")] = None,
 ) -> None:
     """Train a recipe on all folds but one, for each fold in turn; the test split is not read.
 
-    Finished folds are kept and half ones resumed, so the command can be stopped and given again. Each fold is a run
+    Finished folds are kept and unfinished ones resumed, so the command can be stopped and repeated. Each fold is a run
     with its model file and what it says of the faces it did not train on; figures of all are in folds.csv.
     """
     require("pydantic", "train")

@@ -77,16 +77,16 @@ def clean(
         list[str] | None,
         typer.Option(
             "--step",
-            help="faces, copies, errors, votes; again for several. [default: the first two, errors with --fold]",
+            help="faces, copies, errors or votes; repeatable. [default: the first two, errors with --fold]",
         ),
     ] = None,
     fold: Annotated[
         list[Path] | None,
-        typer.Option("--fold", help="For errors: run folder of protocol kfold; again for each fold."),
+        typer.Option("--fold", help="For errors: the run folder of a fold (protocol kfold); repeatable."),
     ] = None,
-    blend: Annotated[float, typer.Option(help="For votes: the crowd's part of the target, 0-1.")] = 0.5,
+    blend: Annotated[float, typer.Option(help="For votes: the weight of the crowd's votes in the target, 0-1.")] = 0.5,
 ) -> None:
-    """Write a table with cleaner train rows and a reason for each change; what is left out goes to a CSV beside it.
+    """Write a table with cleaner train rows and a reason for each change; rows left out go to a CSV file beside it.
 
     mien data clean fer2013.parquet -o clean.parquet --step faces --step copies
     """
@@ -121,7 +121,7 @@ def pool(
         str | None,
         typer.Option(help="Labels in order (a,b,c) or a file with one a line. [default: the basic seven or eight]"),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="The pool's name; else the sources' names.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the pooled table; else the sources' names.")] = None,
 ) -> None:
     """Make one table of several: labels matched by name, splits and people kept, copies of held-out pictures left out.
 

@@ -16,8 +16,8 @@ app = typer.Typer(help="Make one table of a data set.", no_args_is_help=True)
 Out = Annotated[Path, typer.Option("--output", "-o", help="The table to write (.parquet).")]
 Validation = Annotated[float, typer.Option(help="Share of the rows for validation where the source has none, 0-1.")]
 Test = Annotated[float, typer.Option(help="Share of the rows for test where the source has none, 0-1.")]
-Seed = Annotated[int, typer.Option(help="Seed of that choice.")]
-Size = Annotated[int, typer.Option(help="Pixels a side that a cut-out face has at most.")]
+Seed = Annotated[int, typer.Option(help="Seed for dealing the splits.")]
+Size = Annotated[int, typer.Option(help="Largest side of a cut-out face, in pixels.")]
 
 
 class Detector(StrEnum):
@@ -31,7 +31,9 @@ class Detector(StrEnum):
 
 Faces = Annotated[
     Detector | None,
-    typer.Option(help="Cut the largest face out of each picture, framed as FER2013's; pictures without are left out."),
+    typer.Option(
+        help="Cut the largest face out of each picture, framed as in FER2013; pictures without a face are left out."
+    ),
 ]
 
 
@@ -63,14 +65,16 @@ def import_folder(
     output: Out,
     labels: Annotated[
         str | None,
-        typer.Option(help="Names in order (a,b,c) or a file with one a line; for numbered folders."),
+        typer.Option(help="For numbered folders: label names in order (a,b,c), or a file with one a line."),
     ] = None,
     group_pattern: Annotated[
-        str | None, typer.Option(help="Regular expression; its one group is the person in a picture's path.")
+        str | None, typer.Option(help="Regular expression for paths; its one group captures the person.")
     ] = None,
-    groups: Annotated[Path | None, typer.Option(help="CSV file with the columns path,group instead.")] = None,
+    groups: Annotated[
+        Path | None, typer.Option(help="Instead of a pattern: a CSV file with the columns path and group.")
+    ] = None,
     about: Annotated[
-        Path | None, typer.Option(help="CSV file of the columns path and any others, which come along; as --groups.")
+        Path | None, typer.Option(help="CSV file with the column path and any others, which are kept in the table.")
     ] = None,
     validation: Validation = 0.1,
     test: Annotated[float, typer.Option(help="Share of the rows for test where no folder is a split.")] = 0.1,

@@ -22,18 +22,18 @@ def ensemble(
         list[str], typer.Argument(metavar="RUN_OR_MODEL...", help="Two or more run folders or models, each once.")
     ],
     data: Annotated[
-        Path | None, typer.Option("--data", help="The table, to score what has no predictions yet.")
+        Path | None, typer.Option("--data", help="The data table, to score what has no predictions yet.")
     ] = None,
     out: Annotated[Path, typer.Option("--output", "-o", help="Folder for its predictions.")] = Path("ensemble"),
-    test: Annotated[bool, typer.Option("--test", help="Answer the test split too, with the same weights.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Also answer the test split, with the same weights.")] = False,
     ledger: LedgerFile = None,
     why: Why = "",
     overwrite: Overwrite = False,
     pack: Annotated[
         Path | None, typer.Option("--pack", help="Write the chosen members into this one model file; needs --data.")
     ] = None,
-    name: Annotated[str, typer.Option("--name", help="Of the packed model, for its card.")] = "ensemble",
-    version: Annotated[str, typer.Option("--version", help="Of the packed model, for its card.")] = "1",
+    name: Annotated[str, typer.Option("--name", help="Name of the packed model, for its card.")] = "ensemble",
+    version: Annotated[str, typer.Option("--version", help="Version of the packed model, for its card.")] = "1",
 ) -> None:
     """Choose members and weights by the validation loss; write predictions that mien compare takes.
 
@@ -103,7 +103,7 @@ def _files(given: list[str], pack: Path, has_table: bool) -> dict[str, Path]:
         raise DataError("--pack checks the file on validation faces: add --data FILE")
     if not pack.parent.is_dir():
         raise DataError(f"cannot write {pack}: the folder {pack.parent} does not exist")
-    files = {}
+    files: dict[str, Path] = {}
     for name in given:
         if Path(name).suffix == ".parquet":
             raise DataError(f"{name} holds answers and no network: name its model file to --pack it")

@@ -34,7 +34,9 @@ def evaluate(
     protocol: Annotated[
         str, typer.Option("--protocol", help="official, deduplicated (test), or paper (validation).")
     ] = "official",
-    predictions: Annotated[Path | None, typer.Option("--predictions", help="Where the predictions table goes.")] = None,
+    predictions: Annotated[
+        Path | None, typer.Option("--predictions", help="Write the predictions table to this file.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     ledger: LedgerFile = None,
     why: Why = "",
@@ -93,7 +95,7 @@ def evaluate(
 
         write(plot, plots.groups(compared), parents=True)
     if record:
-        from mien.export.package import record_metrics
+        from mien.export.revise import record_metrics
 
         record_metrics(loaded.path, scored)
     if as_json:

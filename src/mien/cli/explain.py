@@ -36,26 +36,29 @@ def explain(
         typer.Option("--label", help="Explain this expression, not the model's answer.", rich_help_panel=_PICTURE),
     ] = None,
     detector: Annotated[
-        str, typer.Option("--detector", help="As of mien predict; none: all is one face.", rich_help_panel=_PICTURE)
+        str,
+        typer.Option(
+            "--detector", help="As in mien predict; none: the whole picture is one face.", rich_help_panel=_PICTURE
+        ),
     ] = "auto",
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="A data table: the mean map of each label.", rich_help_panel=_TABLE),
+        typer.Option("--data", help="A data table; draws the mean map of each label.", rich_help_panel=_TABLE),
     ] = None,
     split: Annotated[Split, typer.Option("--split", help="Which of its faces.", rich_help_panel=_TABLE)] = (
         Split.validation
     ),
     faces: Annotated[
-        int, typer.Option("--faces", min=1, help="How many to draw, labels balanced.", rich_help_panel=_TABLE)
+        int, typer.Option("--faces", min=1, help="How many faces to use, balanced over labels.", rich_help_panel=_TABLE)
     ] = 210,
-    seed: Annotated[int, typer.Option("--seed", help="Of their choice.", rich_help_panel=_TABLE)] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed for choosing the faces.", rich_help_panel=_TABLE)] = 0,
     patch: Annotated[float, typer.Option("--patch", help="Side of the hiding square, as a share of the face's.")] = 0.2,
-    head: Annotated[str | None, typer.Option("--head", help="The model's output, if not the first.")] = None,
+    head: Annotated[str | None, typer.Option("--head", help="The output to use; else the first.")] = None,
     ledger: LedgerFile = None,
     why: Why = "",
     overwrite: Overwrite = False,
 ) -> None:
-    """Hide each place of a face in turn and show how far the odds of an expression fall.
+    """Hide each region of a face in turn and show how far the odds of an expression fall.
 
     mien explain default photo.jpg -o explained.png
 

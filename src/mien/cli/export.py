@@ -38,49 +38,54 @@ def export(
     ],
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="The table that it was trained on; a model goes into other formats without, too."),
+        typer.Option("--data", help="The table it was trained on; not needed to convert a model to another format."),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The file. [default: model.onnx in the run folder, or named by format]"),
     ] = None,
-    form: Annotated[FormatName, typer.Option("--format", help="For which runtime; see docs/devices.md.")] = (
+    form: Annotated[FormatName, typer.Option("--format", help="Format of which runtime; see docs/devices.md.")] = (
         FormatName.onnx
     ),
     every: Annotated[
-        bool, typer.Option("--all", help="Every format, into a folder, and a table of what came of each.")
+        bool, typer.Option("--all", help="Write every format into a folder, with a table of the results.")
     ] = False,
     views: Annotated[
-        Look, typer.Option("--views", help="Answer the mean over the face and its mirror image, or over ten windows.")
+        Look,
+        typer.Option(
+            "--views", help="Answer with the mean over the face and its mirror image (flip), or over ten crops."
+        ),
     ] = Look.none,
     crop: Annotated[
-        int | None, typer.Option("--crop", min=1, help="Pixels a side of the ten windows. [default: 5/6 of the face]")
+        int | None, typer.Option("--crop", min=1, help="Pixels a side of the ten crops. [default: 5/6 of the face]")
     ] = None,
     precision: Annotated[
         Precision, typer.Option("--precision", help="fp16: half the size, same speed. int8: a quarter, and faster.")
     ] = Precision.fp32,
     calibration_faces: Annotated[
-        int, typer.Option("--calibration-faces", min=1, help="Training faces that 8-bit ranges are found on.")
+        int, typer.Option("--calibration-faces", min=1, help="Number of training faces for finding the 8-bit ranges.")
     ] = 1000,
     reduce_range: Annotated[
         bool,
-        typer.Option("--reduce-range/--full-range", help="int8: 7-bit weights, alike on every processor."),
+        typer.Option(
+            "--reduce-range/--full-range", help="int8: 7-bit weights, which give the same results on every processor."
+        ),
     ] = True,
     name: Annotated[
         str | None, typer.Option("--name", help="Of the model, for its card. [default: the recipe's]")
     ] = None,
     version: Annotated[str, typer.Option("--version", help="Of the model, for its card.")] = "1",
-    licence: Annotated[str, typer.Option("--licence", help="Of the weights, an SPDX name.")] = "Apache-2.0",
+    licence: Annotated[str, typer.Option("--licence", help="Licence of the weights, an SPDX name.")] = "Apache-2.0",
     data_terms: Annotated[
         str | None, typer.Option("--data-terms", help="What the data's terms mean for users of the weights.")
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Pack the best weights of a run into one .onnx file, with temperatures fitted on validation.
+    """Pack the best weights of a run into one .onnx file, calibrated on validation.
 
     mien export runs/default --data fer2013.parquet --precision int8 -o small.onnx
 
-    A model file or an installed model is renewed: its heads stay, the answer fused from both is fitted again.
+    Given a model, its answer is fitted again: the heads stay, and so do their figures.
 
     mien export default --data fer2013.parquet -o default.onnx
 
@@ -97,7 +102,7 @@ def export(
     require("torch", "train")
     from mien import models
     from mien.data import table
-    from mien.export import package
+    from mien.export import package, revise
     from mien.runs import RunFolder
 
     terms = package.Terms(name, version, licence, data_terms)
@@ -112,7 +117,7 @@ def export(
             raise ExportError(f"{run} is renewed into another file: add -o FILE")
         keep_inputs([models.find(run), data], out)
         with notices.doing("fitting the answer again, checking"):
-            renewed = package.renew(models.find(run), table.read(data), out)
+            renewed = revise.renew(models.find(run), table.read(data), out)
         print(renewed.path)
         notices.done("1 file")
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -83,7 +83,7 @@ def write(
 
 
 @contextmanager
-def _model_file(run: Path, data: Path | None, made_by: tuple[Terms, Options] | None) -> Iterator[Path]:
+def _model_file(run: Path, data: Path | None, made_by: tuple[Terms, Options] | None) -> Generator[Path, None, None]:
     """The model file; of a run, one that is made for the while."""
     from mien import models
 

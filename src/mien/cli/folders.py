@@ -11,11 +11,11 @@ from mien.cli import notices
 def say_left_out(words: Iterable[str | Path], *, videos: bool = True) -> None:
     """One line on stderr on the files that are no pictures, or videos, where there are any."""
     from mien.errors import PictureError
-    from mien.sources import formats, images
+    from mien.sources import formats, listing
 
     suffixes = formats.PICTURES | formats.VIDEOS if videos else formats.PICTURES
     try:
-        line = images.left_out([Path(word) for word in words if Path(word).is_dir()], suffixes)
+        line = listing.left_out([Path(word) for word in words if Path(word).is_dir()], suffixes)
     except (PictureError, OSError, ValueError):
         return  # whoever reads the folder says what is wrong
     if line:

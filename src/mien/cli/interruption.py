@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ class Reached:
 
 
 @contextmanager
-def interruptible(table: Path | None, *, resumes: bool = False, prints: bool = False) -> Iterator[Reached]:
+def interruptible(table: Path | None, *, resumes: bool = False, prints: bool = False) -> Generator[Reached, None, None]:
     """Ctrl-C ends the reading, not the writing: what was read is kept, which is how one leaves a camera.
 
     SIGTERM ends both: of a .csv or .jsonl the rows stay under their temporary name, of other tables nothing does.
@@ -49,7 +49,7 @@ def interruptible(table: Path | None, *, resumes: bool = False, prints: bool = F
 
 
 @contextmanager
-def stoppable(kept: Callable[[], str], *, speaks: bool = True) -> Iterator[None]:
+def stoppable(kept: Callable[[], str], *, speaks: bool = True) -> Generator[None, None, None]:
     """Ctrl-C and SIGTERM end the work, with one line that says what is kept; exit code 130 or 143.
 
     Args:

@@ -18,18 +18,20 @@ def matrix(
     given: Annotated[
         list[str], typer.Argument(metavar="MODEL_OR_RUN...", help="Installed models, model files or run folders.")
     ],
-    data: Annotated[list[Path], typer.Option("--data", help="A data table; repeat it for more.")],
+    data: Annotated[list[Path], typer.Option("--data", help="A data table; repeatable.")],
     split: Annotated[Split, typer.Option("--split", help="validation or test, of every table.")] = Split.validation,
-    out: Annotated[Path | None, typer.Option("--output", "-o", help="Write it there instead of printing it.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the table to this file, and do not print it.")
+    ] = None,
     answer: Annotated[
         str | None,
         typer.Option(
             "--answer",
             metavar="OUTPUT",
-            help="The output that answers everywhere, as probabilities; without it the one that suits each table.",
+            help="The output to use for every table, as in probabilities; else the one that fits each table.",
         ),
     ] = None,
-    plot: Annotated[Path | None, typer.Option("--plot", help="Write it as a heat map, PNG.")] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw the table as a heat map, PNG.")] = None,
     ledger: LedgerFile = None,
     why: Why = "",
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from mien.cli import notices
 from mien.cli.notices import counted
 from mien.cli.verbs import Verb
+from mien.narrowing import is_list, is_object
 
 if TYPE_CHECKING:
     from mien.models import Card
@@ -29,7 +30,7 @@ def list_models(context: typer.Context) -> None:
     from mien import models as catalogue
 
     grid = Table("name", "version", "size", "labels", "test top-1", "terms")
-    descends = {}
+    descends: dict[str, Sequence[str]] = {}
     for name, path in catalogue.installed().items():
         card = catalogue.read_card(name)
         facts = (name, card.version, f"{path.stat().st_size / 1e6:.1f} MB")
@@ -103,7 +104,9 @@ def card(
     out: Annotated[Path, typer.Option("--output", "-o", help="The Markdown file to write.")],
     predictions: Annotated[
         list[Path] | None,
-        typer.Option("--predictions", help="What mien evaluate wrote; again for test. Validation is scored without."),
+        typer.Option(
+            "--predictions", help="Predictions from mien evaluate; repeatable. Without, validation is scored."
+        ),
     ] = None,
     by: Annotated[
         list[str] | None,
@@ -129,7 +132,7 @@ def card(
 
     files.keep_inputs([name, data, *(predictions or ())], out)
     model, source = catalogue.load(name, threads=1), table.read(data)
-    answers = {}
+    answers: dict[str, tables.Predictions] = {}
     for file in predictions or ():
         read = tables.read(file)
         if read.provenance.get("graph_sha256") != model.card.graph_sha256:
@@ -174,15 +177,15 @@ def _short(card: Card, path: Path) -> Iterator[str]:
 def _outline(value: Mapping[str, Any], indent: str = "") -> Iterator[str]:
     """Nested mappings as indented lines, lists of plain values on one."""
     for key, inner in value.items():
-        if isinstance(inner, dict):
+        if is_object(inner):
             yield f"{indent}{key}:"
             yield from _outline(inner, indent + "  ")
-        elif isinstance(inner, list) and any(isinstance(item, dict) for item in inner):
+        elif is_list(inner) and any(map(is_object, inner)):
             for number, item in enumerate(inner, start=1):
                 yield f"{indent}{key} {number}:"
                 yield from _outline(item, indent + "  ")
         else:
-            yield f"{indent}{key}: {', '.join(map(str, inner)) if isinstance(inner, list) else inner}"
+            yield f"{indent}{key}: {', '.join(map(str, inner)) if is_list(inner) else inner}"
 
 
 def _test(metrics: Any) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
@@ -111,7 +111,7 @@ def on_terminal() -> bool:
 
 
 @contextmanager
-def doing(what: str) -> Iterator[Callable[[str], None]]:
+def doing(what: str) -> Generator[Callable[[str], None], None, None]:
     """Show what is being done, where it cannot be said how much of it there is; yields what changes the words."""
     from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -121,7 +121,7 @@ def doing(what: str) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def progress(task: str) -> Iterator[Callable[..., None]]:
+def progress(task: str) -> Generator[Callable[..., None], None, None]:
     """A bar, gone when the work is done; yields what is told the work done, all there is, and other words."""
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 

@@ -12,7 +12,7 @@ from mien.errors import DataError, WriteError
 from mien.evaluate.ledger import Ledger, needed
 
 LedgerFile = Annotated[
-    Path | None, typer.Option("--ledger", help="CSV that keeps this look at the test split; needs --why.")
+    Path | None, typer.Option("--ledger", help="CSV file that records this use of the test split; needs --why.")
 ]
 Why = Annotated[str, typer.Option("--why", help="Why the test split is scored.")]
 By = Annotated[
@@ -21,10 +21,14 @@ By = Annotated[
         "--by", help="Figures per group: a column of the table, or brightness, contrast, sharpness, size. Repeatable."
     ),
 ]
-Bins = Annotated[int, typer.Option("--bins", min=2, max=20, help="Groups that numbers are cut into, by quantiles.")]
+Bins = Annotated[
+    int, typer.Option("--bins", min=2, max=20, help="Number of groups that numeric columns are cut into, by quantiles.")
+]
 Persons = Annotated[
     str | None,
-    typer.Option("--persons", help="Column of persons, drawn whole for the intervals of groups; else by group."),
+    typer.Option(
+        "--persons", help="Column of persons: intervals of groups resample whole persons; else groups of copies."
+    ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")]
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,17 +19,15 @@ from mien.cli.folders import say_left_out
 from mien.cli.interruption import interruptible
 from mien.cli.notices import counted
 from mien.cli.predict_copies import Copies, local_files
+from mien.cli.predict_printing import printer
 from mien.cli.predict_progress import Way
 from mien.errors import MienError
 from mien.files import keep_inputs
 
 if TYPE_CHECKING:
     from mien.outputs.gallery import Gallery
-    from mien.outputs.summary import Person, Summary
+    from mien.outputs.summary import Summary
     from mien.outputs.timeline import Timeline
-    from mien.results import Face, Frame
-
-_LINES = 500  # of a table that is held back until its columns are as wide as they must be
 
 _VIDEO, _FACES = "Videos, cameras and addresses", "Faces"
 
@@ -61,9 +58,11 @@ def predict(
         bool, typer.Option("--hide-faces", help="Pixelate the detected faces in annotated copies and the gallery.")
     ] = False,
     summary: Annotated[
-        Path | None, typer.Option(help="Write JSON: time per expression and transitions, for each person and clip.")
+        Path | None, typer.Option(help="Write JSON: time per expression and transitions, for each track and clip.")
     ] = None,
-    timeline: Annotated[Path | None, typer.Option(help="Plot each person's expressions over time: .png, .svg.")] = None,
+    timeline: Annotated[
+        Path | None, typer.Option(help="Plot the expressions of each track over time: .png, .svg.")
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many expressions the table shows per face.")] = 3,
     detector: Annotated[
         str,
@@ -74,15 +73,17 @@ def predict(
     search: Annotated[
         str,
         typer.Option(
-            help="full: faces of every size; quick: one look at 800 px; auto: full for pictures, quick for videos.",
+            help="full: faces of every size; quick: one search at 800 px; auto: full for pictures, quick for videos.",
             rich_help_panel=_FACES,
         ),
     ] = "auto",
     model: Annotated[str | None, typer.Option(help="An installed model or a model file; see mien models.")] = None,
-    provider: Annotated[str, typer.Option(help="What computes: cpu, cuda, coreml, directml or openvino.")] = "cpu",
+    provider: Annotated[
+        str, typer.Option(help="Hardware to compute on: cpu, cuda, coreml, directml or openvino.")
+    ] = "cpu",
     align: Annotated[bool, typer.Option(help="Turn tilted faces upright first.", rich_help_panel=_FACES)] = False,
     min_size: Annotated[
-        float, typer.Option(min=0, help="Leave out faces of fewer pixels a side.", rich_help_panel=_FACES)
+        float, typer.Option(min=0, help="Leave out faces smaller than this many pixels a side.", rich_help_panel=_FACES)
     ] = 0,
     error_rate: Annotated[
         float | None,
@@ -107,13 +108,14 @@ def predict(
     ] = 1,
     start: Annotated[float, typer.Option(min=0, help="Second to start at.", rich_help_panel=_VIDEO)] = 0,
     end: Annotated[float | None, typer.Option(help="Second to end at.", rich_help_panel=_VIDEO)] = None,
-    track: Annotated[bool, typer.Option(help="Follow faces and number them.", rich_help_panel=_VIDEO)] = True,
+    track: Annotated[bool, typer.Option(help="Track faces and give each a track id.", rich_help_panel=_VIDEO)] = True,
     smooth: Annotated[
         float,
-        typer.Option(min=0, help="Seconds that probabilities are averaged over; 0: off.", rich_help_panel=_VIDEO),
+        typer.Option(min=0, help="Average probabilities over this many seconds; 0: off.", rich_help_panel=_VIDEO),
     ] = 0.4,
     seconds: Annotated[
-        float | None, typer.Option(help="Leave cameras and streams after so long.", rich_help_panel=_VIDEO)
+        float | None,
+        typer.Option(help="Stop reading cameras and streams after this many seconds.", rich_help_panel=_VIDEO),
     ] = None,
     private: Annotated[
         bool, typer.Option(help="Allow http and addresses of private networks.", rich_help_panel=_VIDEO)
@@ -122,7 +124,7 @@ def predict(
     """Read the expressions of the faces in pictures, videos and cameras.
 
     Exit code 0: all read, with or without faces; 1: some could not be read; 2: none could; 130: interrupted. Cameras
-    and streams have no end, so leaving them by Ctrl-C is 0.
+    and streams have no end, so Ctrl-C is the way to leave them, and exits 0.
     """
     forms = [name for name, on in (("json", as_json), ("jsonl", as_lines), ("csv", as_csv)) if on]
     if len(forms) > 1:
@@ -135,11 +137,13 @@ def predict(
         raise typer.BadParameter("--timeline draws what is read in one run: leave out --resume")
     from mien.outputs.summary import Summary
     from mien.outputs.tables import File
-    from mien.recognizer import Recognizer, TrackingOptions
+    from mien.recognizer import Recognizer
     from mien.sources.sources import ReadOptions, is_live, unread
+    from mien.tracking.options import TrackingOptions
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be valid text
+    stdout: object = sys.stdout
+    if isinstance(stdout, io.TextIOWrapper):
+        stdout.reconfigure(errors="backslashreplace")  # file names need not be valid text
     _check_parents(output, html, summary, timeline)
     local = local_files(sources)
     keep_inputs([*local, model, prior], output, html, summary, timeline)
@@ -247,112 +251,3 @@ def _write_json(path: Path, document: dict[str, object]) -> None:
     from mien.files import write
 
     write(path, json.dumps(document, indent=1) + "\n")
-
-
-class Printer(Protocol):
-    """What takes frames one by one."""
-
-    def write(self, frame: Frame) -> None:
-        """Take the next frame."""
-        ...
-
-    def close(self) -> None:
-        """Print what was held back."""
-        ...
-
-
-@contextmanager
-def printer(form: str | None, labels: Sequence[str], top: int, total: Summary) -> Iterator[Printer]:
-    """The printer of a form: json, jsonl, csv, table, or None for nothing. Closed also after Ctrl-C."""
-    from mien.outputs import tables
-
-    forms = {"json": tables.Json, "jsonl": tables.JsonLines}
-    made: Printer
-    if form in forms:
-        made = forms[form](sys.stdout)
-    elif form == "csv":
-        made = tables.Csv(sys.stdout, labels)
-    else:
-        made = _Table(top, total) if form == "table" else _Nothing()
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-class _Nothing:
-    def write(self, frame: Frame) -> None:
-        """Nothing."""
-
-    def close(self) -> None:
-        """Nothing."""
-
-
-class _Table:
-    """A line per face of single pictures; of videos, a line per person at the end."""
-
-    def __init__(self, top: int, total: Summary) -> None:
-        self._top, self._total = top, total
-        self._lines: list[tuple[str, str, str, str]] = []
-        self._titled = False
-
-    def write(self, frame: Frame) -> None:
-        if frame.index is not None or frame.error is not None:
-            return
-        source = frame.source or ""
-        for number, face in enumerate(frame.faces, start=1):
-            self._lines.append((source, *_cells(number, face, self._top)))
-        if not frame.faces:
-            self._lines.append((source, "-", "", "no face found"))
-        if len(self._lines) >= _LINES:
-            self._flush()
-
-    def close(self) -> None:
-        self._flush()
-        if self._total.persons:
-            _print_persons(list(self._total.persons.values()), self._top)
-
-    def _flush(self) -> None:
-        if not self._lines:
-            return
-        _print(("picture", "face", "x y w h", "expression"), self._lines, right=(1,), titled=not self._titled)
-        self._titled = True
-        self._lines.clear()
-
-
-def _print_persons(persons: list[Person], top: int) -> None:
-    lines = [
-        (
-            person.source or "",
-            str(person.track),
-            f"{person.first:.1f}-{person.last:.1f} s",
-            str(person.frames),
-            ", ".join(f"{label} {share:.0%}" for label, share in list(person.shares.items())[:top]),
-        )
-        for person in persons
-    ]
-    _print(("video", "person", "seen", "frames", "share of the time"), lines, right=(1, 3))
-
-
-def _print(
-    columns: tuple[str, ...], lines: Sequence[tuple[str, ...]], *, right: tuple[int, ...], titled: bool = True
-) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, show_header=titled)
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number in right else "left", overflow="fold")
-    for line in lines:
-        table.add_row(*map(Text, line))
-    console = Console()
-    with console.capture() as drawn:
-        console.print(table)
-    print(drawn.get(), end="")  # by sys.stdout, which a progress bar makes way for
-
-
-def _cells(number: int, face: Face, top: int) -> tuple[str, str, str]:
-    box = " ".join(str(value) for value in face.box.to_list())
-    unsure = "unsure: " if face.expression not in face.probabilities else ""
-    return str(number), box, unsure + ", ".join(f"{label} {value:.0%}" for label, value in face.top(top))

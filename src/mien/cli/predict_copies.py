@@ -133,7 +133,7 @@ def _plain(stem: str) -> str:
 
 def local_files(sources: Sequence[str]) -> list[Path]:
     """The files of this machine that the words of a run mean: paths, and what is in folders and matches patterns."""
-    from mien.sources import formats, images
+    from mien.sources import formats, listing
     from mien.sources.sources import matching
 
     found: list[Path] = []
@@ -141,7 +141,7 @@ def local_files(sources: Sequence[str]) -> list[Path]:
         try:
             path = Path(word)
             if path.is_dir():
-                found += images.find_pictures(path, formats.PICTURES | formats.VIDEOS)
+                found += listing.find_pictures(path, formats.PICTURES | formats.VIDEOS)
             elif path.exists():
                 found.append(path)
             else:

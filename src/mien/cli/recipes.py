@@ -20,7 +20,7 @@ app = typer.Typer(help="List, show and copy the shipped recipes.", no_args_is_he
 
 @app.command("list")
 def list_recipes() -> None:
-    """List the shipped recipes, a line each; ``mien recipes show NAME`` has the rest."""
+    """List the shipped recipes, a line each; mien recipes show NAME prints one."""
     require("pydantic", "train")
     from mien.recipes import loader as recipes
 
@@ -36,7 +36,7 @@ def show(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a .yaml file.")],
     changes: Annotated[list[str] | None, typer.Option("--set", help="Change a value: path=value.")] = None,
 ) -> None:
-    """Print a recipe with every default written out, checked."""
+    """Check a recipe and print it with every default written out."""
     require("pydantic", "train")
     from mien.recipes import loader as recipes
 

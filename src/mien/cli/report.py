@@ -23,13 +23,15 @@ def report(
     data: Annotated[
         Path | None, typer.Option("--data", help="The table they were trained on; without it there are no pictures.")
     ] = None,
-    test: Annotated[bool, typer.Option("--test", help="Score the test split too; the page says so.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Also score the test split; the page says so.")] = False,
     views: Annotated[
-        bool, typer.Option("--views/--no-views", help="Score flip and ten-crop, thirteen passes over each split.")
+        bool, typer.Option("--views/--no-views", help="Also score flip and ten-crop: thirteen passes over each split.")
     ] = True,
     out: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Where the page goes; a folder each for several. [default: RUN/report]"),
+        typer.Option(
+            "--output", "-o", help="Folder for the page; with several runs, one folder each. [default: RUN/report]"
+        ),
     ] = None,
     ledger: LedgerFile = None,
     why: Why = "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,11 +27,15 @@ def sheet(
     ],
     split: Annotated[Split, typer.Option("--split", help="Which faces.")] = Split.validation,
     out: Annotated[Path | None, typer.Option("--output", "-o", help="The PNG to write. [default: sheet.png]")] = None,
-    faces: Annotated[int, typer.Option("--faces", min=1, max=400, help="How many to show, labels balanced.")] = 24,
-    seed: Annotated[int, typer.Option("--seed", help="Of their choice.")] = 0,
-    head: Annotated[str | None, typer.Option("--head", help="The model's output, if not the fitting one.")] = None,
+    faces: Annotated[
+        int, typer.Option("--faces", min=1, max=400, help="How many faces to show, balanced over labels.")
+    ] = 24,
+    seed: Annotated[int, typer.Option("--seed", help="Seed for choosing the faces.")] = 0,
+    head: Annotated[
+        str | None, typer.Option("--head", help="The output to use; else the one that fits the labels.")
+    ] = None,
     labels: Annotated[
-        str | None, typer.Option("--labels", help="Of a folder with numbered classes: names in order (a,b,c).")
+        str | None, typer.Option("--labels", help="Names of numbered class folders in order (a,b,c).")
     ] = None,
     ledger: LedgerFile = None,
     why: Why = "",
@@ -75,7 +79,7 @@ def sheet(
 
 
 @contextmanager
-def _opened(data: Path, labels: str | None) -> Iterator[Table]:
+def _opened(data: Path, labels: str | None) -> Generator[Table, None, None]:
     """The table of ``--data``, or one made of its class folders; a folder without splits is validation as a whole."""
     from mien.data import class_folders, folder
     from mien.data import table as tables

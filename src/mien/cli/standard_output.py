@@ -7,6 +7,10 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 
 class _Output(io.FileIO):
@@ -14,9 +18,9 @@ class _Output(io.FileIO):
 
     error: OSError | None = None
 
-    def write(self, data: object) -> int | None:
+    def write(self, data: Buffer, /) -> int | None:
         try:
-            return super().write(data)  # pyright: ignore[reportArgumentType]
+            return super().write(data)
         except OSError as error:
             self.error = error
             raise
@@ -29,15 +33,17 @@ class Watched:
         if os.name != "nt":
             _fill_gaps()
         self._raw: _Output | None = None
-        buffer = getattr(sys.stdout, "buffer", None)
+        out: Any = sys.stdout  # whatever stands there: a file, or what a notebook puts in its place
+        buffer = getattr(out, "buffer", None)
         unbuffered = isinstance(buffer, io.FileIO)  # by PYTHONUNBUFFERED
-        if isinstance(sys.stdout, io.TextIOWrapper) and isinstance(getattr(buffer, "raw", buffer), io.FileIO):
-            self._raw = _Output(sys.stdout.fileno(), "w", closefd=False)
+        if isinstance(out, io.TextIOWrapper) and isinstance(getattr(buffer, "raw", buffer), io.FileIO):
+            self._raw = _Output(out.fileno(), "w", closefd=False)
+            below: Any = self._raw if unbuffered else io.BufferedWriter(self._raw)
             sys.stdout = io.TextIOWrapper(
-                self._raw if unbuffered else io.BufferedWriter(self._raw),  # pyright: ignore[reportArgumentType]
-                encoding=sys.stdout.encoding,
-                errors=sys.stdout.errors,
-                line_buffering=sys.stdout.line_buffering,
+                below,
+                encoding=out.encoding,
+                errors=out.errors,
+                line_buffering=out.line_buffering,
                 write_through=unbuffered,
             )
 
@@ -79,4 +85,4 @@ def _fill_gaps() -> None:
     if sys.stdout is None:
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)  # takes nothing, and says so
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  it stays open; no path

@@ -37,17 +37,20 @@ def train(
         list[str] | None, typer.Option("--set", help="Change a value of the recipe: path=value; may be repeated.")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option("--epochs", min=1, help="In all; the recipe's stages share them in proportion.")
+        int | None,
+        typer.Option("--epochs", min=1, help="Total number of epochs; the recipe's stages share them in proportion."),
     ] = None,
     quick: Annotated[
         bool,
         typer.Option("--quick", help="Try it in a minute or two: few faces, one epoch a stage; marked as a trial."),
     ] = False,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    devices: Annotated[str, typer.Option(help="How many, 'auto' for all, or a list; on cpu the processes.")] = "1",
-    nodes: Annotated[int, typer.Option(help="Machines, each started with the same command.")] = 1,
+    devices: Annotated[
+        str, typer.Option(help="How many devices, 'auto' for all, or a list; on cpu: how many processes.")
+    ] = "1",
+    nodes: Annotated[int, typer.Option(help="How many machines; start each with the same command.")] = 1,
 ) -> None:
-    """Train a network by a recipe; the run folder keeps everything, and a kill costs at most one epoch.
+    """Train a network by a recipe; the run folder keeps everything, and a killed run loses at most one epoch.
 
     Recipes of kind: classical fit features and a classifier instead, on the processor.
     """

@@ -28,14 +28,15 @@ def tune(
     data: Annotated[Path, typer.Option("--data", help="The data table, from mien data import.")],
     over: Annotated[list[str], typer.Option("--over", help="Values to try: path=a,b,c; repeated, all combinations.")],
     out: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Holds the runs. [default: runs/tune-RECIPE]")
+        Path | None, typer.Option("--output", "-o", help="Folder for the runs. [default: runs/tune-RECIPE]")
     ] = None,
-    changes: Annotated[list[str] | None, typer.Option("--set", help="Change a value for all: path=value.")] = None,
+    changes: Annotated[list[str] | None, typer.Option("--set", help="Change a value in all runs: path=value.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
 ) -> None:
     """Train a recipe with each combination of values and rank them by validation; the test split is not read.
 
-    Finished runs are kept and half ones resumed, so the command can be stopped and given again, or with more values.
+    Finished runs are kept and unfinished ones resumed, so the command can be stopped and repeated, also with more
+    values.
     """
     require("pydantic", "train")
     from mien.recipes import loader as recipes

@@ -18,13 +18,14 @@ PANELS = {
     "Read": {
         "predict": "Read the expressions of the faces in pictures, videos and cameras.",
         "watch": "Watch faces in a window. Escape, Q or closing the window ends it, as does Ctrl-C.",
-        "serve": "Serve a page and an HTTP API; SIGTERM ends it once what is under way is answered.",
+        "serve": "Serve a page and an HTTP API; on SIGTERM it answers open requests, then ends.",
         "app": "Write the browser app as a static site: camera, photos and videos read on the visitor's device alone.",
         "batch": "Read very many pictures. Called again, it continues where it stopped.",
         "bench": "Time each step on this machine: medians in milliseconds, and faces a second.",
     },
     "Train": {
-        "train": "Train a network by a recipe; the run folder keeps everything, and a kill costs at most one epoch.",
+        "train": "Train a network by a recipe; the run folder keeps everything, and a killed run loses at most one"
+        " epoch.",
         "tune": "Train a recipe with each combination of values and rank them by validation; the test split is"
         " not read.",
         "crossval": "Train a recipe on all folds but one, for each fold in turn; the test split is not read.",
@@ -42,12 +43,12 @@ PANELS = {
         "board": "Fill the board from runs: published figures beside ours, with speed, cost, and the command of each"
         " cell.",
         "sheet": "Show what a model says of faces it was not trained on, and print its top-1 on the whole split.",
-        "explain": "Hide each place of a face in turn and show how far the odds of an expression fall.",
+        "explain": "Hide each region of a face in turn and show how far the odds of an expression fall.",
     },
     "Data": {"data": "Import, describe, audit, clean and pool data sets."},
     "Models": {
         "models": "List the installed models, show a model's card, or write it as a page.",
-        "export": "Pack the best weights of a run into one .onnx file, with temperatures fitted on validation.",
+        "export": "Pack the best weights of a run into one .onnx file, calibrated on validation.",
     },
 }
 #: Files that are not called as their verb is; ``mien.cli.app`` is the whole command.
@@ -84,7 +85,7 @@ def _command(name: str, panel: str) -> Any:
     command = typer.main.get_command(app)
     _add_shared_options(command)
     command.name = name
-    command.rich_help_panel = panel  # type: ignore[attr-defined]
+    command.rich_help_panel = panel  # pyright: ignore[reportAttributeAccessIssue]  typer reads it
     return command
 
 
@@ -104,7 +105,7 @@ class Verbs(TyperGroup):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.commands = _Commands()  # type: ignore[assignment]
+        self.commands = _Commands()  # pyright: ignore[reportAttributeAccessIssue]  a dict is meant
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Their names."""

@@ -21,14 +21,15 @@ from mien.files import keep_inputs
 if TYPE_CHECKING:
     from mien.outputs.tables import File
     from mien.outputs.viewer import Sight
-    from mien.recognizer import Recognizer, TrackingOptions
+    from mien.recognizer import Recognizer
     from mien.sources.source_frame import SourceFrame
+    from mien.tracking.options import TrackingOptions
 
 
 def watch(
     source: Annotated[str, typer.Argument(help="camera:0, an rtsp:// or http(s):// address, or a video.")] = "camera:0",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write a table, too: .csv, .jsonl, ...")] = None,
-    smooth: Annotated[float, typer.Option(min=0, help="Seconds that probabilities are averaged over; 0: off.")] = 0.4,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write a table: .csv, .jsonl, ...")] = None,
+    smooth: Annotated[float, typer.Option(min=0, help="Average probabilities over this many seconds; 0: off.")] = 0.4,
     charts: Annotated[bool, typer.Option(help="Show all probabilities beside each face.")] = True,
     mirror: Annotated[bool, typer.Option(help="Show the picture as a mirror does.")] = False,
     detector: Annotated[str, typer.Option(help="auto, yunet, haar, ...; see mien predict.")] = "auto",
@@ -47,8 +48,9 @@ def watch(
     from mien.errors import SourceError
     from mien.outputs.tables import File
     from mien.outputs.viewer import show
-    from mien.recognizer import Recognizer, TrackingOptions
+    from mien.recognizer import Recognizer
     from mien.sources.sources import is_live
+    from mien.tracking.options import TrackingOptions
 
     recognizer = Recognizer(model, detector, error_rate=error_rate, search=search, prior=prior)
     keep_inputs([*local_files([source]), model], output)

@@ -8,7 +8,7 @@ embeddings, and guessing age, gender and race. ``from mien.compat import deepfac
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from mien.compat.seven import seven
 from mien.detection.detectors import build
 from mien.errors import MienError, MienWarning, PictureError, shown
 from mien.models import Model
+from mien.narrowing import is_iterable, is_list
 from mien.recognizer import Recognizer
 from mien.results import Box, Face, Frame
 from mien.sources.images import Picture
@@ -104,8 +105,11 @@ def analyze(
     if recognizer.notice and not silent:
         warnings.warn(recognizer.notice, MienWarning, stacklevel=2)
     points = detector_backend == "retinaface"
-    if isinstance(img_path, list) or (isinstance(img_path, np.ndarray) and img_path.ndim == 4):
-        return [_item(number, one, recognizer, enforce_detection, points) for number, one in enumerate(img_path)]
+    several: Sequence[Any] | None = img_path if is_list(img_path) else None
+    if isinstance(img_path, np.ndarray) and img_path.ndim == 4:
+        several = [*img_path]
+    if several is not None:
+        return [_item(number, one, recognizer, enforce_detection, points) for number, one in enumerate(several)]
     return analyze_with(img_path, recognizer, enforce_detection, points)
 
 
@@ -117,9 +121,9 @@ def _item(number: int, picture: Any, recognizer: Recognizer, enforce: bool, poin
         raise type(error)(f"item {number}: {error}") from error
 
 
-def check_options(actions: str | Iterable[str], anti_spoofing: bool) -> None:
+def check_options(actions: object, anti_spoofing: bool) -> None:
     """Raise UnimplementedError for actions other than "emotion", and for ``anti_spoofing``."""
-    wanted = [actions] if isinstance(actions, str) or not isinstance(actions, Iterable) else list(actions)
+    wanted = list(actions) if is_iterable(actions) and not isinstance(actions, str) else [actions]
     if wanted != ["emotion"] * max(len(wanted), 1):
         raise UnimplementedError(
             f"actions={shown(repr(actions))}: mien reads expressions only, it does not guess age, gender or race:"
@@ -129,7 +133,7 @@ def check_options(actions: str | Iterable[str], anti_spoofing: bool) -> None:
         raise UnimplementedError("anti_spoofing=True: mien cannot tell a face from a picture of one: leave it out")
 
 
-def detector_for(backend: str) -> str:
+def detector_for(backend: object) -> str:
     """mien's name of what stands for one of deepface's detectors.
 
     Raises:

@@ -56,7 +56,7 @@ def values(table: Table, column: str) -> list[Any]:
             " pictures:"
             f" {', '.join(MEASURES)}"
         )
-    found = []
+    found: list[float] = []
     for row, data, path in table.encoded():
         try:
             found.append(measure(decode(data)))

@@ -95,8 +95,8 @@ class _Draft:
     train: NDArray[np.bool_]
     labels: NDArray[np.int64]
     targets: NDArray[np.float32]
-    reasons: dict[int, list[str]] = field(default_factory=dict)
-    left_out: dict[int, str] = field(default_factory=dict)
+    reasons: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
+    left_out: dict[int, str] = field(default_factory=dict[int, str])
 
     def leave_out(self, index: int, reason: str) -> None:
         self.left_out.setdefault(index, reason)
@@ -142,7 +142,7 @@ def clean(
     draft = _Draft(table, table.splits == "train", labels, table.targets(table.info.label_set).copy())
     if not draft.train.any():
         raise DataError(f"the table '{shown(table.info.name)}' has no train rows to clean")
-    changed = {}
+    changed: dict[str, int] = {}
     for step in (s for s in STEPS if s in steps):
         before = len(draft.left_out) + sum(len(r) for r in draft.reasons.values())
         if step == "faces":
@@ -177,7 +177,8 @@ def _copies(draft: _Draft) -> None:
             continue
         first, others = group[0], group[1:]
         known = group[draft.targets[group].sum(axis=1) > 0]
-        names = Counter(draft.table.info.labels[label] for label in draft.labels[group] if label >= 0)
+        labels: list[int] = draft.labels[group].tolist()
+        names = Counter(draft.table.info.labels[label] for label in labels if label >= 0)
         if len(names) > 1:
             draft.targets[first] = draft.targets[known].mean(axis=0)
             draft.note(first, "copies are labelled " + ", ".join(f"{name} {n}x" for name, n in names.items()))
@@ -251,7 +252,7 @@ def _finish(draft: _Draft, changed: dict[str, int]) -> Cleaned:
     keep = np.ones(len(table), dtype=bool)
     keep[list(draft.left_out)] = False
     lost = tuple(
-        LeftOut(int(table.rows[i]), names[table.labels[i]] if table.labels[i] >= 0 else "", reason)
+        LeftOut(int(table.rows[i]), names[int(table.labels[i])] if table.labels[i] >= 0 else "", reason)
         for i, reason in sorted(draft.left_out.items())
     )
     return Cleaned(whole.take(keep), lost, changed)

@@ -90,7 +90,7 @@ def import_fer2013(
                 label=row.label,
                 split=str(splits[index]),
                 row=row.row,
-                group=rows[groups[index]].row,
+                group=rows[int(groups[index])].row,
                 digest=row.digest,
                 votes=votes[index],
             )

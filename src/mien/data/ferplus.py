@@ -34,7 +34,8 @@ def read_votes(path: Path) -> tuple[list[str], list[list[int]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as text:
             lines = csv.reader(text)
-            columns = {name.strip(): place for place, name in enumerate(next(lines, []))}
+            head = next(lines, list[str]())
+            columns = {name.strip(): place for place, name in enumerate(head)}
             missing = [name for name in ("Usage", *FERPLUS_VOTES) if name not in columns]
             if missing:
                 raise DataError(f"{path} has no column {', '.join(missing)}: expected FER+'s fer2013new.csv")

@@ -30,7 +30,9 @@ class About:
     """
 
     groups: Mapping[str, str] | None = None
-    columns: Mapping[str, Mapping[str, float | str | None]] = field(default_factory=dict)
+    columns: Mapping[str, Mapping[str, float | str | None]] = field(
+        default_factory=dict[str, Mapping[str, float | str | None]]
+    )
 
 
 def read_about(path: Path, *, grouped: bool = False) -> About:

@@ -47,7 +47,7 @@ class Listed:
     split: str | None = None
     subject: str = ""
     box: Box | None = None
-    further: Mapping[str, Any] = field(default_factory=dict)
+    further: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,11 @@ class Deal:
 class _Kept:
     """The pictures that become rows: places in the list, digests, where cut-out faces wait; and those that do not."""
 
-    places: list[int] = field(default_factory=list)
-    digests: list[str] = field(default_factory=list)
-    waiting: list[tuple[int, int] | None] = field(default_factory=list)
-    faceless: list[str] = field(default_factory=list)
-    damaged: list[str] = field(default_factory=list)
+    places: list[int] = field(default_factory=list[int])
+    digests: list[str] = field(default_factory=list[str])
+    waiting: list[tuple[int, int] | None] = field(default_factory=list[tuple[int, int] | None])
+    faceless: list[str] = field(default_factory=list[str])
+    damaged: list[str] = field(default_factory=list[str])
 
 
 def write_listed(
@@ -126,7 +126,7 @@ def write_listed(
                     label=row.label,
                     split=str(splits[index]),
                     row=kept.places[index],
-                    group=kept.places[groups[index]],
+                    group=kept.places[int(groups[index])],
                     digest=kept.digests[index],
                     **row.further,
                 )

@@ -77,7 +77,7 @@ def import_muxspace(
     labels: dict[str, set[str]] = {}
     for line in used:
         labels.setdefault(line.image, set()).add(line.expression)
-    listed = []
+    listed: list[Listed] = []
     for line in {line.image: line for line in used}.values():
         if len(labels[line.image]) == 1 and line.expression in BASIC_SEVEN:
             person, path = person_of(line.image), (images / line.image).relative_to(root).as_posix()
@@ -150,7 +150,7 @@ def _line(row: list[str], where: str) -> _Line:
 
 
 def _notes(lines: list[_Line], used: list[_Line], labels: dict[str, set[str]], found: str | None) -> tuple[str, ...]:
-    notes = []
+    notes: list[str] = []
     if found is None or not found.startswith(COMMIT):
         notes.append(f"the checkout is at commit {found or 'unknown'}; mien's figures are of {COMMIT}")
     if left := len(lines) - len(used):

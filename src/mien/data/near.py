@@ -85,13 +85,14 @@ def near_pairs(
     if len(used) < 2:
         return
     _, directions = np.linalg.eigh(np.cov(vectors[used], rowvar=False))
-    along = vectors[used] @ directions[:, -1].astype(np.float32)
+    along: NDArray[np.float32] = vectors[used] @ directions[:, -1].astype(np.float32)
     order = np.argsort(along, kind="stable")
     used, along = used[order], along[order]
     reach = float(np.sqrt(2 - 2 * threshold)) + 1e-3
     for start in range(0, len(used), _BLOCK):
         stop = min(start + _BLOCK, len(used))
-        end = int(np.searchsorted(along, along[stop - 1] + reach, side="right"))
+        furthest = float(along[stop - 1]) + reach
+        end = int(np.searchsorted(along, furthest, side="right"))
         cosines = vectors[used[start:stop]] @ vectors[used[start:end]].T
         # A rounding error below the cosine of equal pictures must not lose a pair at threshold 1.
         left, right = np.nonzero(cosines >= threshold - 1e-6)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mien.data.listed import some
 from mien.errors import DataError, PictureError
-from mien.sources.images import find_pictures
+from mien.sources.listing import find_pictures
 
 
 def inner_folder(root: Path, name: str, expected: str) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +91,12 @@ def import_parquet(
     check_shares(validation, test)
     checked = _check(source, columns or Columns(), labels, only)
     total = 2 * len(checked.keep)
-    digests, values, splits = _scan(checked, progress and (lambda done: progress(done, total)))
+
+    def scanned(done: int) -> None:
+        if progress:
+            progress(done, total)
+
+    digests, values, splits = _scan(checked, scanned)
     names, index_of = _label_names(checked, values, labels)
     classes = np.array([-1 if value is None else index_of[value] for value in values], dtype=np.int64)
     groups = together(digests, _owners(checked, len(digests)))
@@ -123,7 +128,7 @@ def import_parquet(
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path) -> Generator[Any, None, None]:
     """The Parquet file at ``path``, its faults as DataErrors."""
     parquet, pa = require("pyarrow.parquet", "tables"), require("pyarrow", "tables")
     try:
@@ -139,7 +144,7 @@ def _check(path: Path, columns: Columns, labels: Sequence[str] | None, only: Seq
     with _opened(path) as file:
         schema, rows = file.schema_arrow, file.metadata.num_rows
     types = require("pyarrow.types", "tables")
-    meta = schema.metadata or {}
+    meta: dict[bytes, bytes] = schema.metadata or {}
     if b"mien" in meta:
         raise DataError(f"{path} is a mien table already: there is nothing to import")
     split = columns.split or ("split" if "split" in schema.names else None)
@@ -249,7 +254,9 @@ def _picture(value: bytes | dict[str, Any] | None) -> tuple[bytes, str]:
     return value or b"", ""
 
 
-def _scan(source: _Source, progress: Any) -> tuple[list[str], list[int | str | None], list[str] | None]:
+def _scan(
+    source: _Source, progress: Callable[[int], None]
+) -> tuple[list[str], list[int | str | None], list[str] | None]:
     """Digest, label as stored and split of each row; every picture is decoded here, and only here."""
     wanted = [name for name in (source.columns.image, source.columns.label, source.columns.split) if name]
     digests: list[str] = []
@@ -264,8 +271,7 @@ def _scan(source: _Source, progress: Any) -> tuple[list[str], list[int | str | N
         labels += batch.column(source.columns.label).to_pylist()
         if source.columns.split:
             splits += batch.column(source.columns.split).to_pylist()
-        if progress:
-            progress(len(digests))
+        progress(len(digests))
     labels = [None if isinstance(label, int) and label < 0 else label for label in labels]
     return digests, labels, [_split(value, row, source) for row, value in enumerate(splits)] or None
 

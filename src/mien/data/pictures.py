@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,14 +172,19 @@ def mapped_name(digests: NDArray[np.str_], size: int | None, grey: bool) -> str:
     return f"pixels-{key.hexdigest()[:24]}.npy"
 
 
-def open_mapped(path: Path, count: int) -> np.memmap | None:
+def open_mapped(path: Path, count: int) -> NDArray[np.uint8] | None:
     """A mapped file of ``count`` decoded pictures, read-only; None where there is no whole one."""
     try:
-        stored = np.load(path, mmap_mode="r", allow_pickle=False)
+        stored: Any = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    whole = isinstance(stored, np.memmap) and stored.dtype == np.uint8 and len(stored) == count
-    return stored if whole else None
+    if not _is_mapped(stored):
+        return None
+    return stored if stored.dtype == np.uint8 and len(stored) == count else None
+
+
+def _is_mapped(stored: object) -> TypeGuard[NDArray[np.uint8]]:
+    return isinstance(stored, np.memmap)
 
 
 class MappedWriter:

@@ -165,7 +165,7 @@ def _copied(tables: Sequence[Table], known: Sequence[NDArray[np.bool_]]) -> list
         np.unique(table.digests[labelled & (table.splits != "train")])
         for table, labelled in zip(tables, known, strict=True)
     ]
-    copied = []
+    copied: list[NDArray[np.bool_]] = []
     for place, table in enumerate(tables):
         others = [digests for other, digests in enumerate(held_out) if other != place]
         found = np.isin(table.digests, np.concatenate(others)) if others else np.zeros(len(table), bool)

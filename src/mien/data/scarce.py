@@ -26,7 +26,7 @@ def warnings(table: Table, label_sets: Iterable[str], splits: Sequence[str] = ("
         label_sets: of the table.
         splits: to look at; those without rows are passed over.
     """
-    found = []
+    found: list[str] = []
     for label_set in dict.fromkeys(label_sets):
         truth = table.truth(label_set)
         for split in splits:

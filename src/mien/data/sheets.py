@@ -90,11 +90,12 @@ def draw_findings(table: Table, found: Audit, path: Path) -> Path:
     across = [group for group in found.groups if len(set(table.splits[list(group)].tolist())) > 1]
     strips += _group_strips("same picture,\nother split", table, across)
     pairs = sorted(found.near_examples, key=lambda pair: pair[2])
-    chosen = [pairs[at] for at in np.linspace(0, len(pairs) - 1, min(len(pairs), 15)).astype(int).tolist()]
+    places: list[int] = np.linspace(0, len(pairs) - 1, min(len(pairs), 15)).astype(int).tolist()
+    chosen = [pairs[at] for at in places]
     for start in range(0, len(chosen), _PER_ROW // 2):
         part = chosen[start : start + _PER_ROW // 2]
         rows = [row for left, right, _ in part for row in (left, right)]
-        captions = [f"{_caption(table, row)}\n{cosine:.4f}" for *pair, cosine in part for row in pair]
+        captions = [f"{_caption(table, row)}\n{cosine:.4f}" for left, right, cosine in part for row in (left, right)]
         strips.append(_Strip("near copies,\ntwo by two", rows, captions))
     strips += _list_strips("blank", table, found.blank)
     strips += _list_strips("not a face\n(votes)", table, found.not_a_face or ())

@@ -103,7 +103,7 @@ class Table:
     @cached_property
     def soft(self) -> NDArray[np.float32] | None:
         """(N, K) training targets in place of the labels, rows of zeros where there are none; None without any."""
-        lists = self._columns["soft"].to_pylist() if "soft" in self._columns.column_names else []
+        lists: list[Any] = self._columns["soft"].to_pylist() if "soft" in self._columns.column_names else []
         if all(row is None for row in lists):
             return None
         blank = [0.0] * len(self.info.labels)
@@ -299,11 +299,12 @@ def read(path: str | Path) -> Table:
         raise DataError(f"{path} does not exist") from error
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}") from error
-    stored = (arrow.schema.metadata or {}).get(b"mien")
-    if stored is None:
+    stored: dict[bytes, bytes] = arrow.schema.metadata or {}
+    text = stored.get(b"mien")
+    if text is None:
         raise DataError(f"{path} is not a mien table; make one: mien data import fer2013 {path} -o table.parquet")
     try:
-        meta = json.loads(stored)
+        meta = json.loads(text)
         if meta.pop("format") != FORMAT:
             raise DataError(f"{path} has another table format than this mien ({FORMAT}): import the data again")
         meta["labels"], meta["notes"] = tuple(meta["labels"]), tuple(meta["notes"])

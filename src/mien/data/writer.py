@@ -43,7 +43,7 @@ class TableInfo:
     name: str
     label_set: str
     labels: tuple[str, ...]
-    source: dict[str, Any] = field(default_factory=dict)
+    source: dict[str, Any] = field(default_factory=dict[str, Any])
     official: bool = False
     notes: tuple[str, ...] = ()
 

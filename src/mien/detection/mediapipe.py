@@ -17,7 +17,7 @@ import os
 import tempfile
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -277,7 +277,7 @@ def _moved(places: NDArray[np.floating], matrix: NDArray[np.float64]) -> NDArray
 
 
 @contextmanager
-def _without_greeting() -> Iterator[None]:
+def _without_greeting() -> Generator[None, None, None]:
     """Keep LiteRT's "Created TensorFlow Lite XNNPACK delegate" off the terminal; it offers no switch for it.
 
     All else that is written to the process's standard error meanwhile appears at the end.

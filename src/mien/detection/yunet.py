@@ -54,14 +54,10 @@ class YuNet:
     notice: str | None = None
 
     def __init__(self, file: Path, *, threshold: float = 0.7, threads: int | None = None) -> None:
-        from mien.runtime import onnxruntime
+        from mien.runtime import session
 
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        if threads is not None:
-            options.intra_op_num_threads = threads
         try:
-            self._session = onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
+            self._session = session(file.read_bytes(), threads, ["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises many types of its own
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise DetectorError(f"ONNX Runtime cannot load {file}: {reason}") from error

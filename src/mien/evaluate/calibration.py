@@ -71,7 +71,8 @@ class Calibration:
     @classmethod
     def from_dict(cls, numbers: Mapping[str, Any]) -> Self:
         """What :meth:`to_dict` wrote, also before there were biases and powers."""
-        return cls(**{**numbers, "bias": tuple(numbers.get("bias", ()))})
+        facts: dict[str, Any] = {**numbers, "bias": tuple(numbers.get("bias", ()))}
+        return cls(**facts)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON knows it."""
@@ -108,8 +109,8 @@ class Calibration:
         scaled = self._bias - np.log(np.maximum(probabilities.astype(np.float64), _TINY))
         # All labels of a face were moved alike when they were made to sum to 1; by how much is found by bisection:
         # the negative log-likelihoods must be of probabilities that sum to 1 themselves.
-        low = -scaled.min(axis=1, keepdims=True)
-        high = low + (np.log(scaled.shape[1]) ** self.power) / self.temperature
+        low: NDArray[np.float64] = -scaled.min(axis=1, keepdims=True)
+        high: NDArray[np.float64] = low + (np.log(scaled.shape[1]) ** self.power) / self.temperature
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
             too_likely = self._before(scaled + middle).sum(axis=1, keepdims=True) > 1

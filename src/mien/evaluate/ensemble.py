@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +69,8 @@ def combine(members: Mapping[str, Predictions], choices: Mapping[str, Choice]) -
         DataError: the members are not about the same faces, or one that was chosen is missing.
     """
     aligned = _aligned(members)
-    combined, outputs = [], {}
+    combined: list[Scores] = []
+    outputs: dict[str, Any] = {}
     for label_set, choice in choices.items():
         scores = aligned.get(label_set, {})
         missing = [name for name, weight in choice.weights.items() if weight and name not in scores]

@@ -45,7 +45,7 @@ class Ledger:
             WriteError: the ledger cannot be written.
         """
         today = datetime.datetime.now(datetime.UTC).date().isoformat()
-        rows = []
+        rows: list[tuple[object, ...]] = []
         for one in scores:
             part = one.labelled()
             right = (part.probabilities.argmax(axis=1) == part.truth).sum()

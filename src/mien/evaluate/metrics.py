@@ -69,7 +69,7 @@ def measure(scores: Scores, *, seed: int = 0) -> Figures:
     part = scores.labelled()
     if not len(part.truth):
         raise DataError(f"no face of this split has a label in '{shown(scores.label_set)}'")
-    guess = part.probabilities.argmax(axis=1)
+    guess: NDArray[np.int64] = part.probabilities.argmax(axis=1)
     present = np.unique(part.truth)
     columns = range(len(part.labels))
     precision, recall, _, support = sk.precision_recall_fscore_support(
@@ -79,7 +79,7 @@ def measure(scores: Scores, *, seed: int = 0) -> Figures:
         output=part.output,
         label_set=part.label_set,
         n=len(part.truth),
-        top1=float(np.mean(guess == part.truth)),
+        top1=_share(guess, part.truth),
         interval=bootstrap_interval(guess == part.truth, seed=seed),
         balanced_accuracy=float(recall[present].mean()),
         macro_f1=float(sk.f1_score(part.truth, guess, labels=present, average="macro", zero_division=0)),
@@ -91,14 +91,20 @@ def measure(scores: Scores, *, seed: int = 0) -> Figures:
     )
 
 
+def _share(guess: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
+    """Of right answers."""
+    hits: NDArray[np.bool_] = guess == truth
+    return float(np.mean(hits))
+
+
 def _also(scores: Scores) -> dict[str, tuple[int, float]]:
     """Other selections: FER+ without contempt and without its filter, as the literature has both; pooled sources."""
     found = _ferplus(scores) if scores.label_set == "ferplus" else {}
-    guess = scores.probabilities.argmax(axis=1)
+    guess: NDArray[np.int64] = scores.probabilities.argmax(axis=1)
     for name, (start, end) in scores.sources.items():
         own = (scores.truth >= 0) & (scores.rows >= start) & (scores.rows < end)
         if own.any():
-            found[name] = (int(own.sum()), float(np.mean(guess[own] == scores.truth[own])))
+            found[name] = (int(own.sum()), _share(guess[own], scores.truth[own]))
     return found
 
 
@@ -106,11 +112,11 @@ def _ferplus(scores: Scores) -> dict[str, tuple[int, float]]:
     seven = len(LABEL_SETS["fer2013"])
     within = (scores.truth >= 0) & (scores.truth < seven)
     known = scores.unfiltered >= 0
-    seven_guess = scores.probabilities[within, :seven].argmax(axis=1)
-    any_guess = scores.probabilities[known].argmax(axis=1)
+    seven_guess: NDArray[np.int64] = scores.probabilities[within, :seven].argmax(axis=1)
+    any_guess: NDArray[np.int64] = scores.probabilities[known].argmax(axis=1)
     return {
-        "seven classes": (int(within.sum()), float(np.mean(seven_guess == scores.truth[within]))),
-        "unfiltered": (int(known.sum()), float(np.mean(any_guess == scores.unfiltered[known]))),
+        "seven classes": (int(within.sum()), _share(seven_guess, scores.truth[within])),
+        "unfiltered": (int(known.sum()), _share(any_guess, scores.unfiltered[known])),
     }
 
 
@@ -146,9 +152,9 @@ def expected_calibration_error(
     0.1
     """
     confidence = probabilities.max(axis=1).astype(float)
-    hits = probabilities.argmax(axis=1) == truth
-    which = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gaps = [
+    hits: NDArray[np.bool_] = probabilities.argmax(axis=1) == truth
+    which: NDArray[np.int64] = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    gaps: list[float] = [
         abs(hits[which == b].mean() - confidence[which == b].mean()) * np.mean(which == b) for b in np.unique(which)
     ]
     return float(np.sum(gaps))
@@ -187,7 +193,7 @@ def reliability(probabilities: NDArray[np.floating], truth: NDArray[np.integer],
     confidence = probabilities.max(axis=1).astype(float)
     hits = probabilities.argmax(axis=1) == truth
     which = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    found = []
+    found: list[Bin] = []
     for b in range(bins):
         part = which == b
         n = int(part.sum())

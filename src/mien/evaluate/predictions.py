@@ -61,7 +61,7 @@ class Scores:
     truth: NDArray[np.int64]
     unfiltered: NDArray[np.int64]
     probabilities: NDArray[np.float32]
-    sources: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    sources: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
 
     def labelled(self) -> Scores:
         """Only the faces that have a label."""
@@ -149,7 +149,7 @@ def predict(
         )
         for name, (label_set, truth, unfiltered) in truths.items()
     )
-    provenance = {
+    provenance: dict[str, Any] = {
         "model": f"{model.card.name} {model.card.version}",
         "graph_sha256": model.card.graph_sha256,
         "data": table.info.name,
@@ -183,7 +183,7 @@ def answers(
     Returns:
         Output name to probabilities, float32 (N, K).
     """
-    parts = []
+    parts: list[dict[str, NDArray[np.float32]]] = []
     for start in range(0, len(part), _BATCH):
         crops = _crops(part.take(np.arange(start, min(start + _BATCH, len(part)))), model)
         parts.append(model.score(change(crops) if change else crops))
@@ -208,7 +208,7 @@ def _truths(model: Scorer, table: Table, part: Table) -> dict[str, tuple[str, ND
     if same:
         fused = {name: _fused_truth(table, part) for name, output in outputs.items() if output.label_set == FUSED}
         return {name: (same | fused)[name] for name in outputs if name in same | fused}
-    by_name = {}
+    by_name: dict[str, tuple[str, NDArray[np.int64], NDArray[np.int64]]] = {}
     for name, output in outputs.items():
         if set(own) <= set(output.labels):
             index = np.array([output.labels.index(label) for label in own])
@@ -272,13 +272,13 @@ def read(path: str | Path) -> Predictions:
         table = parquet.read_table(path)
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read the predictions table {path}: {str(error).splitlines()[0]}") from error
-    stored = (table.schema.metadata or {}).get(b"mien")
-    meta = json.loads(stored) if stored else {}
+    stored: dict[bytes, bytes] = table.schema.metadata or {}
+    meta: dict[str, Any] = json.loads(stored[b"mien"]) if b"mien" in stored else {}
     if meta.pop("format", None) != FORMAT or "outputs" not in meta:
         raise DataError(f"{path} is no predictions table of this mien: write it with mien evaluate --predictions")
     split = meta.pop("split")
     outputs = np.array(table["output"].to_pylist())
-    scores = []
+    scores: list[Scores] = []
     for name, facts in meta["outputs"].items():
         part = table.take(np.flatnonzero(outputs == name))
         scores.append(

@@ -125,9 +125,9 @@ def measure(
     """
     total, done = sum(map(len, corruptions.values())), 0
     plain = _top1(model, table, split, None)
-    found = []
+    found: list[Sensitivity] = []
     for name, variants in corruptions.items():
-        shares = []
+        shares: list[dict[str, float]] = []
         for variant in variants:
             shares.append(_top1(model, table, split, variant))
             done += 1
@@ -138,9 +138,13 @@ def measure(
 
 
 def _top1(model: Model, table: Table, split: str, variant: Variant | None) -> dict[str, float]:
-    change = (lambda crops: np.stack([variant(crop) for crop in crops])) if variant else None
-    shares = {}
+    def change(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return crops if variant is None else np.stack([variant(crop) for crop in crops])
+
+    shares: dict[str, float] = {}
     for scores in predict(model, table, split, change).scores:
         part = scores.labelled()
-        shares[scores.label_set] = float(np.mean(part.probabilities.argmax(axis=1) == part.truth))
+        guess: NDArray[np.int64] = part.probabilities.argmax(axis=1)
+        hits: NDArray[np.bool_] = guess == part.truth
+        shares[scores.label_set] = float(np.mean(hits))
     return shares

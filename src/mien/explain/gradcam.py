@@ -8,6 +8,7 @@ prove: a map shows which places raised the score of one label, not why.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -133,7 +134,7 @@ def _map_sizes(network: Classifier, face: Tensor) -> dict[str, int]:
     sizes: dict[str, int] = {}
     handles = []
 
-    def note(name: str) -> object:
+    def note(name: str) -> Callable[[nn.Module, object, object], None]:
         def hook(module: nn.Module, inputs: object, output: object) -> None:
             if isinstance(output, Tensor) and output.ndim == 4 and output.shape[-1] > 1:
                 sizes.pop(name, None)
@@ -143,7 +144,7 @@ def _map_sizes(network: Classifier, face: Tensor) -> dict[str, int]:
 
     for name, module in network.named_modules():
         if name.partition(".")[0] == "backbone":
-            handles.append(module.register_forward_hook(note(name)))  # pyright: ignore[reportArgumentType]
+            handles.append(module.register_forward_hook(note(name)))
     try:
         with torch.no_grad():
             network(face)

@@ -31,7 +31,7 @@ def fill(board: BoardList, source: Source) -> list[Filled]:
     Raises:
         RecipeError: a cell names a recipe that there is not, or sets what it does not have.
     """
-    filled = []
+    filled: list[Filled] = []
     for cell in look(board, source):
         source.say(f"reading {cell.path}")
         filled.append(board_cell.measured(board, source, cell) if cell.state == "finished" else cell)

@@ -42,7 +42,7 @@ class Board:
     data: str
     processor: str
     command: str
-    rows: Mapping[str, int] = field(default_factory=dict)
+    rows: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def known_as(self, split: str) -> str:
         """The split as readers know it."""
@@ -51,7 +51,7 @@ class Board:
     @property
     def lacks(self) -> list[str]:
         """Where the figures are of other faces than the whole data set's: ``900 of 3,589 PublicTest faces``."""
-        said = []
+        said: list[str] = []
         for split, whole in self.listed.faces.items():
             scored = [getattr(c, split, None) for c in self.cells if c.protocol == "official"]
             counts = {score.n for score in scored if score} | {self.rows.get(split, whole)}
@@ -67,7 +67,7 @@ class Board:
 
 def missing(cells: Sequence[Filled]) -> list[str]:
     """The commands of the cells that are not there yet, each once, after those that have to be run before."""
-    lines = []
+    lines: list[str] = []
     for cell in cells:
         if cell.state in {"absent", "unfinished"}:
             lines += [step.command for step in cell.cell.before if not Path(step.makes).exists()]

@@ -218,7 +218,7 @@ def _described(blank: Filled, source: Source, found: Evidence, remarks: tuple[st
 
 def _told(state: Mapping[str, Any]) -> tuple[str, ...]:
     """What classical runs record besides: the values that validation chose, faces without features, why no file."""
-    said = []
+    said: list[str] = []
     if values := state.get("chosen", {}).get("values"):
         said.append(f"validation chose {', '.join(f'{path} = {value}' for path, value in values.items())}")
     if absent := state.get("without_features", {}).get("validation"):

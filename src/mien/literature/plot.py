@@ -4,6 +4,8 @@ Owns where names go, so that none covers another. Colours are those of :mod:`mie
 colour alone. Refuses to measure.
 """
 
+# pyright: standard
+# Strict is not possible: matplotlib leaves the types of many methods partly unknown.
 from __future__ import annotations
 
 import itertools
@@ -78,6 +80,8 @@ def tradeoff(points: Sequence[Point], ylabel: str) -> bytes:
     if any(p.earlier for p in points):
         axes.plot([], [], color=INK, marker="o", mfc="white", ls="none", ms=5.5, label="hollow: timed earlier")
     _axes_of_tradeoff(axes, points, ylabel)
+    figure.legend(loc="outside upper center", ncols=len(KINDS) + 1, frameon=False)
+    figure.draw_without_rendering()
     _name(axes, points)
     return png(figure)
 
@@ -99,12 +103,10 @@ def _axes_of_tradeoff(axes: Axes, points: Sequence[Point], ylabel: str) -> None:
         axes.spines[side].set_visible(False)
     axes.grid(color="#e3e3e3", lw=0.6)
     axes.set_axisbelow(True)
-    axes.figure.legend(loc="outside upper center", ncols=len(KINDS) + 1, frameon=False)  # type: ignore[union-attr]
 
 
 def _name(axes: Axes, points: Sequence[Point]) -> None:
     """Write each name at the first place near its point that is free, with a line to it where that is not beside it."""
-    axes.figure.draw_without_rendering()  # type: ignore[union-attr]
     inside = axes.get_window_extent().extents
     places = axes.transData.transform([(p.milliseconds, 100 * p.top1) for p in points])
     ends = [axes.transData.transform([(p.milliseconds, 100 * v) for v in p.interval])[:, 1] for p in points]

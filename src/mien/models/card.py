@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from mien.errors import ModelError, shown
 from mien.models.card_rules import check
+from mien.narrowing import is_mapping, is_object, is_row
 
 FORMAT = 3
 #: Older formats that are read as well: 1 knew no fusion and no prior, 2 no sha256 over graph and card.
@@ -56,11 +57,11 @@ class Output:
     labels: tuple[str, ...]
     label_set: str
     temperature: float
-    metrics: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict[str, Any])
     bias: tuple[float, ...] = ()
-    abstain: Mapping[str, float] = field(default_factory=dict)
+    abstain: Mapping[str, float] = field(default_factory=dict[str, float])
     power: float = 1.0
-    fusion: Mapping[str, float] = field(default_factory=dict)
+    fusion: Mapping[str, float] = field(default_factory=dict[str, float])
     prior: tuple[float, ...] = ()
 
 
@@ -122,12 +123,12 @@ class Card:
     def lineage(self) -> tuple[str, ...]:
         """What the network descends from besides its training table, a line each; older cards name it by recipe."""
         stated = self.training.get("lineage")
-        if isinstance(stated, (list, tuple)):
+        if is_row(stated):
             return tuple(map(str, stated))
         network, distillation = (self.recipe.get(key) for key in ("network", "distillation"))
-        weights = network.get("weights") if isinstance(network, Mapping) else None
-        named = [name for name in weights.values() if name] if isinstance(weights, Mapping) else []
-        teachers = distillation.get("teachers") if isinstance(distillation, Mapping) else None
+        weights = network.get("weights") if is_mapping(network) else None
+        named = [name for name in weights.values() if name] if is_mapping(weights) else []
+        teachers = distillation.get("teachers") if is_mapping(distillation) else None
         started = [f"started from {name}" for name in named]
         return (*started, *(f"learned the answers of {name}" for name in teachers or ()))
 
@@ -220,7 +221,7 @@ def _document(value: bytes, where: str) -> dict[str, Any]:
             json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise _invalid(where, "nested too deep" if isinstance(error, RecursionError) else str(error)) from error
-    if not isinstance(document, dict) or "format" not in document:
+    if not is_object(document) or "format" not in document:
         raise _invalid(where, "it names no format")
     if document["format"] not in _READ:
         known = f"{', '.join(map(str, _READ[:-1]))} and {FORMAT}"

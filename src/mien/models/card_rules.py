@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import shown
+from mien.narrowing import is_mapping, is_row
 
 if TYPE_CHECKING:
     from mien.models.card import Card, Output
@@ -34,21 +35,21 @@ def check(card: Card) -> None:
     for name, output in card.outputs.items():
         _output(name, output, card.outputs)
     for name, framing in card.framing.items():
-        known = isinstance(framing, Mapping) and set(framing) == {"scale", "dx", "dy"}
+        known = is_mapping(framing) and set(framing) == {"scale", "dx", "dy"}
         _need(known and all(map(_number, framing.values())), f"the framing of {_short(name)} is not scale, dx and dy")
         _need(framing["scale"] > 0, f"the framing of {_short(name)} has a scale of {_short(framing['scale'])}")
     golden = card.golden
-    _need(isinstance(golden.rgb, str) and isinstance(golden.source, str), "the golden crop is no text")
-    _need(isinstance(golden.probabilities, Mapping), "the golden probabilities are no mapping")
+    _need(all(map(_text, (golden.rgb, golden.source))), "the golden crop is no text")
+    _need(is_mapping(golden.probabilities), "the golden probabilities are no mapping")
     for name, row in golden.probabilities.items():
-        fits = isinstance(row, (list, tuple)) and all(map(_number, row))
+        fits = is_row(row) and all(map(_number, row))
         _need(fits, f"the golden probabilities of {_short(name)} are no numbers")
 
 
 def _output(name: str, output: Output, outputs: Mapping[str, Output]) -> None:
     what, labels = f"output {_short(name)}", output.labels
-    _need(isinstance(output.label_set, str), f"{what}: label_set is no text")
-    _need(all(isinstance(label, str) and label for label in labels), f"{what}: a label is no text")
+    _need(_text(output.label_set), f"{what}: label_set is no text")
+    _need(all(_text(label) and label for label in labels), f"{what}: a label is no text")
     _need(1 <= len(labels) <= _MOST_LABELS, f"{what} has {len(labels)} labels")
     _need(len(set(labels)) == len(labels), f"{what} has a label twice")
     for row, values in (("bias", output.bias), ("prior", output.prior)):
@@ -59,7 +60,7 @@ def _output(name: str, output: Output, outputs: Mapping[str, Output]) -> None:
     _need(_number(output.temperature) and output.temperature > 0, f"{what}: the temperature is no number above 0")
     _need(_number(output.power), f"{what}: the power is no number")
     for row, mapping in (("abstain", output.abstain), ("fusion", output.fusion), ("metrics", output.metrics)):
-        _need(isinstance(mapping, Mapping), f"{what}: {row} is no mapping")
+        _need(is_mapping(mapping), f"{what}: {row} is no mapping")
     for rate, least in output.abstain.items():
         _need(_number(least) and 0 <= _as_number(rate) <= 1, f"{what}: abstain is no mapping of rates to probabilities")
     for head, weight in output.fusion.items():
@@ -70,6 +71,11 @@ def _output(name: str, output: Output, outputs: Mapping[str, Output]) -> None:
 def _need(holds: bool, message: str) -> None:
     if not holds:
         raise ValueError(message)
+
+
+def _text(value: object) -> bool:
+    """What a card states is checked whatever its fields should be: it was read from a file."""
+    return isinstance(value, str)
 
 
 def _number(value: Any) -> bool:

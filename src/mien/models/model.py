@@ -11,9 +11,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from mien import runtime
 from mien.errors import ModelError, PictureError, shown
 from mien.models.card import Card, detach
-from mien.runtime import onnxruntime
 
 _BATCH = 64
 _LARGEST = 2**30  # bytes of a model file; the largest network that mien trains has a tenth of it
@@ -47,12 +47,9 @@ class Model:
         self._made = {"threads": threads, "provider": provider}
         data = read_file(self.path)
         _, self.card = detach(data, where=str(path))
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        if threads is not None:
-            options.intra_op_num_threads = threads
+        computed_by = _providers(provider)
         try:
-            self._session = onnxruntime.InferenceSession(data, options, providers=_providers(provider))
+            self._session = runtime.session(data, threads, computed_by)
         except Exception as error:  # ONNX Runtime raises many types of its own
             raise ModelError(f"ONNX Runtime cannot load {path}: {_first_line(error)}") from error
         names = [output.name for output in self._session.get_outputs()]
@@ -138,7 +135,7 @@ def _providers(name: str) -> list[str]:
     if name not in PROVIDERS:
         raise ModelError(f"no provider is called '{shown(name)}', only {', '.join(PROVIDERS)}")
     wanted, package = PROVIDERS[name]
-    if wanted not in onnxruntime.get_available_providers():
+    if wanted not in runtime.providers():
         raise ModelError(
             f"this ONNX Runtime has no {wanted}; the package that brings it stands in for onnxruntime: {package}"
         )

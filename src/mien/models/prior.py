@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mien.errors import LabelError, ModelError, shown
 from mien.expressions import BASIC_SEVEN, canonical
+from mien.narrowing import is_object
 
 #: Priors by name. ``natural``: the shares of single FER+ votes for FER2013's training faces, web pictures that were
 #: searched for by words for expressions. ``balanced``: all alike.
@@ -87,7 +88,7 @@ def _read(path: Path) -> Mapping[str, float]:
         raise ModelError(f"the prior '{shown(path)}' cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise ModelError(f"the prior '{shown(path)}' cannot be read as JSON: {error}") from error
-    if not isinstance(found, dict):
+    if not is_object(found):
         raise ModelError(f"the prior '{shown(path)}' is no JSON object of labels and shares")
     return found
 

@@ -202,15 +202,20 @@ def _from_torchvision(spec: Backbone, channels: int) -> nn.Module:
         grey = nn.Conv2d(
             channels,
             first.out_channels,
-            first.kernel_size,  # pyright: ignore[reportArgumentType]
-            first.stride,  # pyright: ignore[reportArgumentType]
-            first.padding,  # pyright: ignore[reportArgumentType]
+            _pair(first.kernel_size),
+            _pair(first.stride),
+            first.padding if isinstance(first.padding, str) else _pair(first.padding),
             bias=first.bias is not None,
         )
         _replace(network, name, grey)
         if getattr(network, "transform_input", False):
-            network.transform_input = False  # pyright: ignore[reportArgumentType]
+            network.transform_input = False  # pyright: ignore[reportArgumentType]  a flag of torchvision's
     return network
+
+
+def _pair(size: tuple[int, ...]) -> tuple[int, int]:
+    height, width = size
+    return height, width
 
 
 def _convolutions(network: nn.Module) -> Iterator[tuple[str, nn.Conv2d]]:

@@ -85,7 +85,7 @@ class ResidualBackbone(nn.Sequential):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             if isinstance(module, ResidualBlock):
-                nn.init.zeros_(module.second[1].weight)  # pyright: ignore[reportArgumentType]
+                nn.init.zeros_(module.second[1].get_parameter("weight"))
 
 
 def deepened(state: Mapping[str, Tensor], shallow: Residual, deep: Residual) -> dict[str, Tensor]:

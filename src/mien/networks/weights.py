@@ -1,16 +1,16 @@
 """What a network starts from: weights of the hub, of a local file, of an earlier run, of a model file.
 
-Owns reading them and fitting them to a backbone. What was not loaded is always listed, and a file whose weights do
-not fit the backbone is an error: a training that silently starts from scratch looks like one that did not work.
+Owns fitting them to a backbone; ``weight_files`` reads files and ``unfolding`` reads models. What was not loaded is
+always listed, and a file whose weights do not fit the backbone is an error: a training that silently starts from
+scratch looks like one that did not work.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from mien import models
-from mien.download import cache_folder, is_offline
-from mien.errors import TrainingError, require, shown
-from mien.networks import build, unfolding
+from mien.errors import TrainingError
+from mien.networks import build, unfolding, weight_files
 from mien.networks.build import Classifier, stem_name
 from mien.networks.residual import added_blocks, deepened
+from mien.networks.weight_files import Expected
 from mien.recipes import loader as recipes
 from mien.recipes.network_schema import Backbone, Residual, Weights
 from mien.recipes.schema import Recipe
@@ -59,26 +59,6 @@ class Loaded:
     def __str__(self) -> str:
         new, unused = _shortened(self.new), _shortened(self.unused)
         return f"{self.loaded} tensors from {self.source}; untrained: {new}; not used of it: {unused}"
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What weights of a file expect of their input, as its metadata says under ``mien``.
-
-    Attributes:
-        mean, std: per channel in the file's order, of pixels in 0-1.
-        order: of the channels, ``rgb`` or ``bgr``.
-        batch_norm: ``folded``: its running statistics are not those of the input at hand, and are measured anew.
-        lineage: what the weights were trained on, and under which terms; goes into the card.
-        labels: label set to labels of the heads that the file holds beside its backbone, as ``heads.<label set>``.
-    """
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    order: str = "rgb"
-    batch_norm: str = "measured"
-    lineage: str = ""
-    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def start(network: Classifier, recipe: Recipe, labels: Mapping[str, tuple[str, ...]]) -> Loaded | None:
@@ -184,11 +164,11 @@ def _read(
 ) -> tuple[str, dict[str, Tensor], Expected | None]:
     """Where the weights come from, tensors by the network's own names, and what the file says that they expect."""
     if spec.hub:
-        return f"{spec.hub} (hub)", _backbone_names(_from_hub(spec.hub)), None
+        return f"{spec.hub} (hub)", _backbone_names(weight_files.from_hub(spec.hub)), None
     if spec.file:
-        expected = _expected(Path(spec.file))
+        expected = weight_files.expected(Path(spec.file))
         theirs = {name: tuple(own) for name, own in expected.labels.items()} if expected else {}
-        content = _from_file(Path(spec.file))
+        content = weight_files.read(Path(spec.file))
         heads = {name: value for name, value in content.items() if name.startswith("heads.") and theirs}
         rest = {name: value for name, value in content.items() if name not in heads}
         return spec.file, _backbone_names(rest) | _without_other_heads(heads, theirs, labels), expected
@@ -197,22 +177,6 @@ def _read(
     assert spec.model is not None
     state, theirs = unfolding.read(spec.model, network, seed)
     return f"model {spec.model}", _without_other_heads(state, theirs, labels), None
-
-
-def _expected(path: Path) -> Expected | None:
-    """What a weights file says under ``mien`` in its metadata; None where it says nothing."""
-    if path.suffix != ".safetensors":
-        return None
-    with require("safetensors", "train").safe_open(path, framework="pt") as opened:
-        text = (opened.metadata() or {}).get("mien")
-    if text is None:
-        return None
-    try:
-        expected = Expected(**json.loads(text))
-        {label_set: tuple(own) for label_set, own in expected.labels.items()}
-        return expected
-    except (ValueError, TypeError, AttributeError) as error:
-        raise TrainingError(f"{path} says of its input what cannot be read: {error}") from error
 
 
 @torch.no_grad()
@@ -237,50 +201,6 @@ def _adapt_input(state: dict[str, Tensor], stem: str, network: Classifier, expec
 
 def _backbone_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"backbone.{name}": value for name, value in state.items()}
-
-
-def _from_hub(name: str) -> dict[str, Tensor]:
-    timm = require("timm", "train")
-    local = cache_folder() / "weights" / f"{name}.safetensors"
-    if local.exists():
-        return _from_file(local)
-    config = timm.models.get_pretrained_cfg(name) if timm.models.is_model_pretrained(name) else None
-    if config is None or not config.hf_hub_id:
-        known = timm.list_models(f"{name.partition('.')[0]}*", pretrained=True)[:8]
-        raise TrainingError(f"the hub has no weights '{shown(name)}'; it has {', '.join(known) or 'none of that name'}")
-    address = f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
-    if is_offline():
-        raise TrainingError(f"MIEN_OFFLINE forbids fetching {name}: download {address} and put it at {local}")
-    log = logging.getLogger("huggingface_hub")
-    level = log.level
-    log.setLevel(logging.ERROR)  # it announces each of its retries
-    try:
-        return timm.models.load_state_dict_from_hf(config.hf_hub_id)
-    except Exception as error:  # the hub's client raises many types of its own
-        raise TrainingError(
-            f"cannot fetch {name} from the hub ({type(error).__name__}); download {address} and put it at {local}"
-        ) from error
-    finally:
-        log.setLevel(level)
-
-
-def _from_file(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            content: Any = require("safetensors.torch", "train").load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise TrainingError(f"the weights file {path} does not exist") from error
-    except Exception as error:  # torch and safetensors raise many types of their own
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise TrainingError(f"{path} is not a readable weights file: {reason}") from error
-    for key in ("state_dict", "model", "network"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise TrainingError(f"{path} holds no table of weights by name")
-    return {name.removeprefix("module."): value for name, value in content.items()}
 
 
 def _renamed(state: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:

@@ -54,8 +54,10 @@ class _Clip:
     """A video on its way into the page."""
 
     source: str | None
-    stretches: dict[int, list[_Stretch]] = field(default_factory=dict)
-    keys: dict[str, tuple[float, NDArray[np.uint8], Frame, Face]] = field(default_factory=dict)
+    stretches: dict[int, list[_Stretch]] = field(default_factory=dict[int, list[_Stretch]])
+    keys: dict[str, tuple[float, NDArray[np.uint8], Frame, Face]] = field(
+        default_factory=dict[str, tuple[float, NDArray[np.uint8], Frame, Face]]
+    )
     start: float = 0.0
     end: float = 0.0
     empty: NDArray[np.uint8] | None = None  # its first frame, shown where no face was seen

@@ -13,10 +13,11 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from mien import files
 from mien.errors import MienError, shown
+from mien.narrowing import is_object
 from mien.results import COLUMNS
 
 #: What made a table: names and values, plain enough for JSON.
@@ -50,12 +51,12 @@ def check(path: Path, made: Made) -> None:
         found = json.loads(record(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         found = None
-    if not isinstance(found, dict):
+    if not is_object(found):
         raise MienError(
             f"{path}: nothing says which model and options made it, so it is not resumed; leave out --resume to"
             " begin anew, or name another file"
         )
-    mine = json.loads(json.dumps(made))
+    mine: dict[str, Any] = json.loads(json.dumps(made))
     other = [name for name in sorted({*mine, *found}) if mine.get(name) != found.get(name)]
     if other:
         told = ", ".join(f"{name} {_short(found.get(name))}, now {_short(mine.get(name))}" for name in other[:3])
@@ -163,7 +164,10 @@ def _rows_of(line: bytes, suffix: str, path: Path, labels: Sequence[str]) -> Row
             values = next(csv.reader(io.StringIO(text, newline="")))
             return [dict(zip((*COLUMNS, *labels), values, strict=True))]
         frame = json.loads(text)
-        bare = {"source": frame["source"] or "", **{name: frame[name] for name in ("frame", "time", "error")}}
+        bare: dict[str, Any] = {
+            "source": frame["source"] or "",
+            **{name: frame[name] for name in ("frame", "time", "error")},
+        }
         faces = [
             {"track": face["track"], "expression": face["expression"], "smoothed": face["smoothed_expression"]}
             for face in frame["faces"]

@@ -33,8 +33,8 @@ class Person:
     first: float
     last: float
     frames: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)
-    transitions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+    transitions: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     _now: str = ""
     _sure: str = ""
 
@@ -84,11 +84,11 @@ class Summary:
         expressions: expression to the number of faces that showed it, over everything.
     """
 
-    persons: dict[tuple[str | None, int], Person] = field(default_factory=dict)
+    persons: dict[tuple[str | None, int], Person] = field(default_factory=dict[tuple[str | None, int], Person])
     pictures: int = 0
     faceless: int = 0
     failed: int = 0
-    expressions: Counter[str] = field(default_factory=Counter)
+    expressions: Counter[str] = field(default_factory=Counter[str])
 
     def add(self, frame: Frame) -> None:
         """Take the next frame."""

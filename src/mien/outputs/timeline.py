@@ -4,6 +4,8 @@ Owns what is kept for it while frames pass (at most some thousand points a track
 and how it is drawn. Needs matplotlib (``pip install 'mien[tables]'``).
 """
 
+# pyright: standard
+# Strict is not possible: matplotlib leaves the types of many methods partly unknown.
 from __future__ import annotations
 
 import io
@@ -34,9 +36,9 @@ class _Strip:
 
     source: str | None
     track: int
-    times: list[float] = field(default_factory=list)
-    sums: list[NDArray[np.float64]] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
+    times: list[float] = field(default_factory=list[float])
+    sums: list[NDArray[np.float64]] = field(default_factory=list[NDArray[np.float64]])
+    counts: list[int] = field(default_factory=list[int])
     _each: int = 1
 
     def add(self, at: float, scores: Iterable[float]) -> None:

@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mien.narrowing import is_list, is_mapping, is_object
+
 _WORDS = frozenset({"name", "description", "measured"})
 
 
@@ -37,10 +39,10 @@ def _changed(path: str, a: Any, b: Any) -> list[tuple[str, Any]]:
     """Paths and new values; a list or mapping of another shape is given whole."""
     if a == b:
         return []
-    plain = isinstance(a, Mapping) and isinstance(b, Mapping) and not any("." in key for key in b)
-    if plain and (set(a) == set(b) or not path):
+    inner: list[tuple[str, Any, Any]]
+    if is_mapping(a) and is_mapping(b) and not any("." in key for key in b) and (set(a) == set(b) or not path):
         inner = [(key, a.get(key), b[key]) for key in b]
-    elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b) and all(isinstance(x, dict) for x in a + b):
+    elif is_list(a) and is_list(b) and len(a) == len(b) and all(map(is_object, a + b)):
         inner = [(str(place), x, y) for place, (x, y) in enumerate(zip(a, b, strict=True))]
     else:
         return [(path, b)]

@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from mien.errors import RecipeError, shown
+from mien.narrowing import is_list, is_object
 from mien.recipes.classical_schema import KINDS, ClassicalRecipe, Pca
 from mien.recipes.network_schema import Attentional, Backbone, Residual, Separable, Vgg, Weights
 from mien.recipes.schema import Augmentation, Data, Distillation, Head, Recipe, Stage
@@ -130,7 +131,7 @@ def parse(text: str, where: str = "recipe", overrides: Iterable[str] = ()) -> Ex
         document = yaml.safe_load(text)
     except _NO_YAML as error:
         raise RecipeError(f"{where} is not YAML: {_plain(' '.join(str(error).split()), 300)}") from error
-    if not isinstance(document, dict):
+    if not is_object(document):
         raise RecipeError(f"{where} must be a mapping with name, description, heads and stages")
     _rename_keys(document)
     for change in overrides:
@@ -202,19 +203,28 @@ def _rename_keys(document: Any) -> None:
     rest, seen = [document], set[int]()
     while rest:
         part = rest.pop()
-        if not isinstance(part, dict | list) or id(part) in seen:
+        if id(part) in seen:
             continue
-        seen.add(id(part))
-        if isinstance(part, dict):
-            new = {key: _renamed(key) if isinstance(key, str) else key for key in part}
+        if is_object(part):
+            new = {key: _renamed(key) if _is_text(key) else key for key in part}
             renewed = {key if new[key] in part else new[key]: value for key, value in part.items()}
             part.clear()
             part.update(renewed)
-        rest += part.values() if isinstance(part, dict) else part
+            rest += part.values()
+        elif is_list(part):
+            rest += part
+        else:
+            continue
+        seen.add(id(part))
+
+
+def _is_text(key: object) -> bool:
+    """Whether a key is text; YAML has others."""
+    return isinstance(key, str)
 
 
 def _children(holder: Any, key: str, change: str) -> list[Any]:
-    if not isinstance(holder, dict):
+    if not is_object(holder):
         return [holder[position] for position in _positions(holder, key, change)]
     if not isinstance(holder.get(key), dict | list):
         holder[key] = {}
@@ -222,11 +232,11 @@ def _children(holder: Any, key: str, change: str) -> list[Any]:
 
 
 def _positions(holder: Any, key: str, change: str) -> list[int]:
-    if isinstance(holder, list) and key == "*":
+    if is_list(holder) and key == "*":
         return list(range(len(holder)))
-    if isinstance(holder, list) and key.isdecimal() and int(key) < len(holder):
+    if is_list(holder) and key.isdecimal() and int(key) < len(holder):
         return [int(key)]
-    held = f"a list of {len(holder)}, counted from 0" if isinstance(holder, list) else "no list and no mapping"
+    held = f"a list of {len(holder)}, counted from 0" if is_list(holder) else "no list and no mapping"
     raise RecipeError(f"cannot set {_short(change)}: there is no '{shown(key)}' in {held}")
 
 

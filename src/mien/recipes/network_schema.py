@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from mien.narrowing import is_object
+
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -145,7 +147,7 @@ class Backbone(_Network):
 
 
 def _kind(value: Any) -> str:
-    kind = value.get("kind", "residual") if isinstance(value, dict) else getattr(value, "kind", "residual")
+    kind = value.get("kind", "residual") if is_object(value) else getattr(value, "kind", "residual")
     return "backbone" if kind in ("timm", "torchvision") else str(kind)  # no set: a faulty kind may be a list
 
 

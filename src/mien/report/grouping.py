@@ -9,8 +9,9 @@ from rich.table import Table as Grid
 
 from mien.data import attributes
 from mien.data.table import Table
-from mien.evaluate import groups
-from mien.evaluate.groups import Comparison, Estimate, Gap, Group, Grouping
+from mien.evaluate import dividing
+from mien.evaluate.dividing import Grouping
+from mien.evaluate.groups import Comparison, Estimate, Gap, Group
 
 NAMES = {"top1": "top-1", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1", "ece": "ECE"}
 
@@ -26,7 +27,7 @@ def divide(part: Table, by: Sequence[str], bins: int, persons: str | None) -> li
     if not by:
         return []
     clusters = attributes.clusters(part, persons)
-    return [groups.divide(column, part.rows, attributes.values(part, column), clusters, bins) for column in by]
+    return [dividing.divide(column, part.rows, attributes.values(part, column), clusters, bins) for column in by]
 
 
 def show(console: Console, compared: Comparison) -> None:

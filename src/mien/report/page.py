@@ -73,7 +73,7 @@ class Request:
     by: Sequence[str] = ()
     bins: int = 3
     persons: str | None = None
-    pictures: dict[str, bytes] = field(default_factory=dict)
+    pictures: dict[str, bytes] = field(default_factory=dict[str, bytes])
 
     @property
     def split(self) -> str:

@@ -111,7 +111,7 @@ def _score(
     pixels = faces.pixels(part, recipe.data)
     found: dict[str, Predictions | None] = {}
     for view in views:
-        viewed: nn.Module = network if view == SINGLE else Views(network, view)  # pyright: ignore[reportArgumentType]
+        viewed: nn.Module = network if view == SINGLE else Views(network, view)  # pyright: ignore[reportArgumentType]  others are refused
         try:
             logits = score(viewed.to(device), pixels, device)
         except (RuntimeError, AssertionError, ValueError, RecipeError):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from time import perf_counter
 from typing import TypeVar
 
 from starlette.requests import Request
 
+from mien.narrowing import is_object
 from mien.serve.metrics import Metrics
 from mien.serve.problems import Gone, Problem
 
@@ -31,7 +32,7 @@ class Gate:
         self.taken = 0
 
     @contextmanager
-    def enter(self, weight: int = 1) -> Iterator[None]:
+    def enter(self, weight: int = 1) -> Generator[None, None, None]:
         """Take places until the statement is left, however that happens.
 
         Raises:
@@ -82,5 +83,5 @@ async def unless_gone(request: Request, work: Awaitable[T]) -> T:
 async def _left(receive: Callable[[], Awaitable[object]]) -> None:
     while True:
         message = await receive()
-        if isinstance(message, dict) and message.get("type") == "http.disconnect":
+        if is_object(message) and message.get("type") == "http.disconnect":
             return

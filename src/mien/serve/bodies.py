@@ -94,7 +94,8 @@ async def form(request: Request, data: bytes, max_files: int) -> tuple[list[File
     parser = _InMemory(request.headers, body(), max_files=max_files, max_fields=32, max_part_size=len(data) + 1)
     try:
         parsed = await parser.parse()
-        files, fields = [], {}
+        files: list[File] = []
+        fields: dict[str, str] = {}
         for name, value in parsed.multi_items():
             if isinstance(value, UploadFile):
                 files.append(File(value.filename or "", await value.read()))

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from mien.compat import deepface
 from mien.compat.inputs import opened
 from mien.errors import PictureError, shown
+from mien.narrowing import is_list, is_object
 from mien.recognizer import Recognizer
 from mien.serve import bodies, problems
 from mien.serve.admission import unless_gone
@@ -125,10 +126,10 @@ async def _read(request: Request, service: Service) -> tuple[list[bytes], Mappin
         given = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise Problem("bad-request", "the body is not JSON") from error
-    if not isinstance(given, dict):
+    if not is_object(given):
         raise Problem("bad-request", "the body is JSON, but no object")
     images = next((given[name] for name in _FIELDS if given.get(name)), None)
-    if isinstance(images, list):
+    if is_list(images):
         if not 0 < len(images) <= settings.max_files:
             raise Problem("bad-request", f"{len(images)} pictures, from 1 to {settings.max_files} are taken")
         return [_picture({"img": one}) for one in images], given, True
@@ -156,7 +157,7 @@ def _actions(given: Any) -> list[str]:
     """As deepface reads them: a list, or in a form a text that looks like one."""
     if given is None:
         return ["emotion"]
-    words = given if isinstance(given, list) else str(given).translate(str.maketrans("", "", "[](){}\"' ")).split(",")
+    words = given if is_list(given) else str(given).translate(str.maketrans("", "", "[](){}\"' ")).split(",")
     return [str(word) for word in words]
 
 

@@ -6,7 +6,7 @@ Labels come from fixed lists, so that no client can make series.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from time import perf_counter
 
@@ -63,7 +63,7 @@ class Metrics:
             self.seconds.labels(stage)
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: str) -> Generator[None, None, None]:
         """Time a stage."""
         began = perf_counter()
         try:

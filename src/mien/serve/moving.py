@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, WebSocket, WebSocketDisconnect
 from starlette.responses import Response, StreamingResponse
@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from mien import files
 from mien.errors import MienError, PictureError, SourceError
-from mien.recognizer import Recognizer, TrackingOptions
+from mien.recognizer import Recognizer
 from mien.results import Frame
 from mien.serve import bodies, problems
 from mien.serve.admission import unless_gone
@@ -32,6 +32,7 @@ from mien.serve.service import Service, ServiceOf, choose, tell
 from mien.serve.settings import Settings
 from mien.sources import video
 from mien.sources.source_frame import SourceFrame
+from mien.tracking.options import TrackingOptions
 
 router = APIRouter()
 
@@ -128,7 +129,7 @@ class _Video:
 
     def close(self) -> None:
         """Leave the video."""
-        self._frames.close()  # type: ignore[attr-defined]
+        self._frames.close()
 
     def _source_frames(self) -> Iterator[SourceFrame]:
         seconds, pixels = self._settings.max_video_seconds, self._settings.max_pixels
@@ -186,6 +187,25 @@ class _Newest:
     data: bytes
 
 
+async def until_one_ends(*work: Coroutine[Any, Any, None]) -> None:
+    """Run coroutines side by side until one of them ends; then cancel the others and wait until they have ended.
+
+    Raises:
+        Exception: what one of them raised; the first one's of several.
+    """
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        # Not gather: cancelled here, it would raise the tasks' own cancellation, which anyio takes for another's.
+        await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled() and (error := task.exception()):
+            raise error
+
+
 class _Stream:
     """One connection: pictures in, faces out; what comes while one is worked on replaces what waits."""
 
@@ -199,17 +219,10 @@ class _Stream:
 
     async def run(self) -> None:
         """Until the client leaves, or sends nothing for a while."""
-        receiving, answering = asyncio.ensure_future(self._receive()), asyncio.ensure_future(self._answer())
         try:
-            await asyncio.wait({receiving, answering}, return_when=asyncio.FIRST_COMPLETED)
+            await until_one_ends(self._receive(), self._answer())
         finally:
-            for task in (receiving, answering):
-                task.cancel()
-            ended = await asyncio.gather(receiving, answering, return_exceptions=True)
-            self._service.engine.later(self._frames.close)  # type: ignore[attr-defined]
-        for one in ended:
-            if isinstance(one, Exception):
-                raise one
+            self._service.engine.later(self._frames.close)
 
     async def _receive(self) -> None:
         while True:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Probabilities = dict[str, Probability]
 
-_SCORES = {
+_SCORES: JsonDict = {
     "angry": 0.0,
     "disgust": 0.0,
     "fear": 0.0,
@@ -22,7 +23,7 @@ _SCORES = {
     "neutral": 0.0002,
     "contempt": 0.0001,
 }
-_FACE = {
+_FACE: JsonDict = {
     "box": [178, 63, 90, 114],
     "confidence": 0.9368,
     "landmarks": [[205.1, 108.9], [245.4, 106.3], [226.9, 131.3], [211.0, 147.1], [246.5, 144.6]],
@@ -34,7 +35,7 @@ _FACE = {
     "smoothed_expression": None,
     "outputs": {"probabilities": _SCORES},
 }
-_FRAME = {
+_FRAME: JsonDict = {
     "source": None,
     "frame": None,
     "time": None,

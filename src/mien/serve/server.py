@@ -47,7 +47,7 @@ class TimedProtocol(H11Protocol):
     #: Until a request's headers must be there.
     header_seconds = 10.0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  as uvicorn's own
         """Headers are awaited from now on."""
         self._deadline: asyncio.TimerHandle | None = None
         self._dropped = self._unread = 0
@@ -63,7 +63,8 @@ class TimedProtocol(H11Protocol):
         """Take data, and see what is awaited next."""
         super().data_received(data)
         state = self.conn.their_state
-        if self.cycle is not None and not self.cycle.response_complete:
+        cycle: Any = self.cycle  # None before the first request, whatever uvicorn types it as
+        if cycle is not None and not cycle.response_complete:
             self._close_after(None)  # how long a body may take is up to the application
         elif state is h11.IDLE and self._deadline is None:
             self._close_after(self.header_seconds)
@@ -123,7 +124,7 @@ class _Workers(Multiprocess):
 
     def keep_subprocess_alive(self) -> None:
         """Start anew what died."""
-        from prometheus_client.multiprocess import mark_process_dead
+        from prometheus_client.multiprocess import mark_process_dead  # pyright: ignore[reportUnknownVariableType]  untyped
 
         before = {process.pid for process in self.processes}
         super().keep_subprocess_alive()
@@ -162,9 +163,13 @@ def _application(settings: Settings) -> FastAPI:
     return create_app(settings)
 
 
+def _pass(number: int, frame: object) -> None:
+    """Do nothing about a signal."""
+
+
 def _run_here(config: uvicorn.Config, listening: socket.socket) -> None:
     server = uvicorn.Server(config)
-    signal.signal(signal.SIGTERM, lambda *_: None)  # which uvicorn raises once more when all is done
+    signal.signal(signal.SIGTERM, _pass)  # which uvicorn raises once more when all is done
     try:
         server.run([listening])
     except KeyboardInterrupt:

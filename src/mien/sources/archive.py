@@ -19,7 +19,7 @@ import stat
 import tarfile
 import unicodedata
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -113,7 +113,7 @@ def members(path: Path, limits: Limits | None = None) -> Iterator[tuple[str, byt
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[io.FileIO]:
+def _opened(path: Path) -> Generator[io.FileIO, None, None]:
     try:
         file = path.open("rb", buffering=0)
     except FileNotFoundError as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,7 +30,7 @@ class Clock:
         self._end = time.monotonic() + seconds
 
     @contextmanager
-    def step(self) -> Iterator[float]:
+    def step(self) -> Generator[float, None, None]:
         """The seconds that one step on a connection may take."""
         try:
             yield min(self.timeout, self._left())
@@ -94,7 +94,7 @@ class _Stream(httpcore2.NetworkStream):
 
 
 @contextmanager
-def explained(name: str) -> Iterator[None]:
+def explained(name: str) -> Generator[None, None, None]:
     """The many faults of the network become SourceErrors of one line."""
     try:
         yield

@@ -1,7 +1,7 @@
 """Pictures of every kind into RGB ``uint8`` (H, W, 3), the one form that the rest of mien takes.
 
-Owns reading (files, bytes, PIL images, arrays), the rules for depth, transparency and rotation, the limit on
-size, and the listing of a folder's pictures. Refuses to guess: an array's colour order and value range are
+Owns reading (files, bytes, PIL images, arrays), the rules for depth, transparency and rotation, and the limit on
+size. Refuses to guess: an array's colour order and value range are
 stated or the array is refused. Refuses video.
 
 The rules: 16-bit values are scaled to 8 bits; what is transparent shows white, as on a page; EXIF rotation is
@@ -14,10 +14,10 @@ import io
 import os
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,9 +81,14 @@ def read_noted(picture: Picture, *, color: Color | None = None) -> tuple[NDArray
             return _from_image(picture), None
     if isinstance(picture, (bytes, bytearray, memoryview)):
         return decode_noted(bytes(picture))
-    if isinstance(picture, (str, os.PathLike)):
+    if is_path(picture):
         return _from_file(Path(picture))
     raise PictureError(f"a picture is a path, bytes, a PIL image or a numpy array, not {type(picture).__name__}")
+
+
+def is_path(value: object) -> TypeGuard[str | os.PathLike[str]]:
+    """Whether it names a file."""
+    return isinstance(value, (str, os.PathLike))
 
 
 def decode(data: bytes) -> NDArray[np.uint8]:
@@ -118,37 +123,6 @@ def luma(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """ITU-R BT.601 luma of an RGB uint8 picture (..., 3), rounded to uint8 (...). Grey stays what it is."""
     weights = np.array([0.299, 0.587, 0.114], np.float32)
     return np.rint(picture.astype(np.float32) @ weights).astype(np.uint8)
-
-
-def find_pictures(folder: Path, suffixes: frozenset[str] = SUFFIXES) -> list[Path]:
-    """All files with such a suffix in a folder and the folders below it, sorted; hidden ones left out.
-
-    Raises:
-        PictureError: the folder, or one below it, cannot be listed.
-    """
-
-    return sorted(path for path in _files(folder) if path.suffix.lower() in suffixes)
-
-
-def left_out(folders: Iterable[Path], suffixes: frozenset[str] = SUFFIXES) -> str | None:
-    """One line on the files of folders that :func:`find_pictures` leaves out; None where there are none.
-
-    Raises:
-        PictureError: a folder, or one below it, cannot be listed.
-    """
-    kinds = (path.suffix for folder in folders for path in _files(folder))
-    return formats.left_out(kind for kind in kinds if kind.lower() not in suffixes)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """All files in a folder and the folders below it; hidden ones left out."""
-
-    def fail(error: OSError) -> None:
-        raise PictureError(f"{error.filename or folder}: cannot be listed: {error.strerror}") from error
-
-    for parent, folders, files in os.walk(folder, onerror=fail):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(parent, name) for name in files if not name.startswith("."))
 
 
 def _from_file(path: Path) -> tuple[NDArray[np.uint8], str | None]:
@@ -221,7 +195,7 @@ class _WhileDecoding(Warning, metaclass=_InThisThread):
 
 
 @contextmanager
-def _explained(name: str | None) -> Iterator[None]:
+def _explained(name: str | None) -> Generator[None, None, None]:
     """Pillow's faults become PictureErrors, its warnings stay inside.
 
     Filters for warnings belong to the whole process. So there is one that ignores what comes from a thread that is

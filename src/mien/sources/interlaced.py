@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -117,7 +117,7 @@ class _Pipe(io.BufferedIOBase):
 
 
 @contextmanager
-def deinterlaced(path: str, options: str, name: str) -> Iterator[cv2.VideoCapture]:
+def deinterlaced(path: str, options: str, name: str) -> Generator[cv2.VideoCapture, None, None]:
     """A video from its beginning, interlaced frames deinterlaced, one frame for each.
 
     Args:

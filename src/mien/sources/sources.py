@@ -23,21 +23,22 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
 from PIL import Image
 
 from mien import files
 from mien.errors import MienError, PictureError, SourceError, shown
+from mien.narrowing import is_array, is_iterable
 from mien.sources import archive, images, video
 from mien.sources import camera as live
 from mien.sources.addresses import is_address
 from mien.sources.images import Color, Picture
+from mien.sources.listing import find_pictures
 from mien.sources.source_frame import SourceFrame, Unread
 
 if TYPE_CHECKING:
@@ -106,14 +107,12 @@ def unread(source: Source, reading: ReadOptions | None = None) -> Iterator[Sourc
         yield from _guarded(os.fsdecode(source), reading)
     elif isinstance(source, (bytearray, memoryview)):
         yield Unread(None, bytes(source))
-    elif isinstance(source, np.ndarray) and (
-        source.ndim > 3 or (reading.color is None and source.shape[2:] in ((3,), (4,)))
-    ):
+    elif is_array(source) and (source.ndim > 3 or (reading.color is None and source.shape[2:] in ((3,), (4,)))):
         # The caller's fault and no damaged picture: every further one would fail alike.
         yield SourceFrame(None, images.read(source, color=reading.color))
-    elif isinstance(source, (bytes, Image.Image, np.ndarray)):
+    elif is_array(source) or isinstance(source, (bytes, Image.Image)):
         yield Unread(None, source, reading.color)
-    elif isinstance(source, Iterable) and not isinstance(source, io.IOBase):  # whose lines would be taken for names
+    elif is_iterable(source) and not isinstance(source, io.IOBase):  # whose lines would be taken for names
         for number, one in enumerate(source):
             yield from _item(number, one, reading)
     else:
@@ -183,7 +182,7 @@ def _of_path(path: Path, reading: ReadOptions) -> Iterator[SourceFrame | Unread]
         reason = getattr(error, "strerror", None) or error
         raise PictureError(f"{shown(path)}: cannot be read: {reason}") from error
     if folder:
-        found = images.find_pictures(path, images.SUFFIXES | video.SUFFIXES)
+        found = find_pictures(path, images.SUFFIXES | video.SUFFIXES)
         if not found:
             raise PictureError(f"{path}: no pictures in this folder")
         for one in found:
@@ -262,7 +261,7 @@ def _limited(live: Iterator[SourceFrame], reading: ReadOptions) -> Iterator[Sour
             yield source_frame
 
 
-def _ahead(source_frames: Iterator[SourceFrame], depth: int = 4) -> Iterator[SourceFrame]:
+def _ahead(source_frames: Generator[SourceFrame, None, None], depth: int = 4) -> Iterator[SourceFrame]:
     """The same frames, read by a thread of their own while the last ones are worked on."""
     waiting: queue.Queue[SourceFrame | BaseException | None] = queue.Queue(depth)
     over = threading.Event()
@@ -278,7 +277,7 @@ def _ahead(source_frames: Iterator[SourceFrame], depth: int = 4) -> Iterator[Sou
 
     def work() -> None:
         try:
-            with closing(source_frames):  # type: ignore[type-var]
+            with closing(source_frames):
                 for source_frame in source_frames:
                     if not put(source_frame):
                         return

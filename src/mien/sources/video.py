@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,7 @@ _OPENING = threading.Lock()  # what FFmpeg is told goes through the environment 
 
 def read_file(
     path: Path, *, every: int = 1, start: float = 0.0, end: float | None = None, name: str | None = None
-) -> Iterator[SourceFrame]:
+) -> Generator[SourceFrame, None, None]:
     """The frames of a video file in order.
 
     Args:
@@ -220,7 +220,7 @@ def _retrieved(
     capture: cv2.VideoCapture, name: str, index: int, at: float, check: ConversionCheck | None = None
 ) -> SourceFrame:
     done, pixels = capture.retrieve()
-    if not done or pixels is None or not pixels.size:
+    if not done or not pixels.size:
         error = SourceError(f"{name}: frame {index} at {at:.2f} s is damaged")
         return SourceFrame(name, None, error, index, at)
     if check is not None:
@@ -265,7 +265,7 @@ def open_capture(source: str, options: str, name: str, timeout: float | None = N
 
 
 @contextmanager
-def _opened(source: str, options: str, name: str) -> Iterator[cv2.VideoCapture]:
+def _opened(source: str, options: str, name: str) -> Generator[cv2.VideoCapture, None, None]:
     capture = open_capture(source, options, name)
     try:
         yield capture
@@ -274,7 +274,7 @@ def _opened(source: str, options: str, name: str) -> Iterator[cv2.VideoCapture]:
 
 
 @contextmanager
-def told_ffmpeg(options: str) -> Iterator[None]:
+def told_ffmpeg(options: str) -> Generator[None, None, None]:
     """Options for the FFmpeg inside OpenCV while a file is opened: they go through the environment alone.
 
     FFmpeg's and OpenCV's own messages stay inside; the error says what is wrong.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import platform
 import subprocess
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lightning_fabric import Fabric
@@ -91,13 +91,22 @@ def spare_slow_kernels(network: nn.Module, fabric: Fabric) -> None:
             continue
         if module.groups == module.in_channels > 1 and max(module.stride) > 1:
             own = type(module)
+            # A class made here: a Conv2d still, which the type checker cannot know.
             module.__class__ = type(f"{own.__name__}In32Bit", (_In32Bit, own), {})  # pyright: ignore[reportAttributeAccessIssue]
+
+
+N = TypeVar("N", bound=nn.Module)
+
+
+def placed(network: N, device: torch.device, layout: torch.memory_format) -> N:
+    """A network moved to a device, its weights laid out in memory as said."""
+    return network.to(device, memory_format=layout)  # pyright: ignore[reportCallIssue]  torch's types lack both at once
 
 
 class _In32Bit(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         with torch.autocast(pixels.device.type, enabled=False):
-            return super().forward(pixels.float())  # pyright: ignore[reportCallIssue]
+            return super().forward(pixels.float())  # pyright: ignore[reportCallIssue]  the other base is a Conv2d
 
 
 def environment(fabric: Fabric) -> dict[str, Any]:

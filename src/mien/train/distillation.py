@@ -22,6 +22,7 @@ from mien.networks.build import Classifier
 from mien.recipes import loader as recipes
 from mien.recipes.schema import Recipe
 from mien.runs import RunFolder
+from mien.train import devices
 
 
 class Teachers:
@@ -55,7 +56,7 @@ class Teachers:
             shared = tuple(label_set for label_set in labels if theirs.get(label_set) == tuple(labels[label_set]))
             if not shared:
                 raise TrainingError(f"distillation: the teacher {name} has none of the labels {', '.join(labels)}")
-            network = network.requires_grad_(False).to(fabric.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+            network = devices.placed(network.requires_grad_(False), fabric.device, torch.channels_last)
             self._networks.append((network, own.data.size / recipe.data.size, shared))
 
     @torch.no_grad()

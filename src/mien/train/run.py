@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,7 +45,7 @@ class Progress:
     step: int
     steps: int
     images: int
-    figures: dict[str, float] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict[str, float])
     """Of the epoch, on its last step; else empty."""
 
 
@@ -86,7 +86,7 @@ def train(
 
 
 @contextmanager
-def _alone(folder: Path, fabric: Fabric) -> Iterator[None]:
+def _alone(folder: Path, fabric: Fabric) -> Generator[None, None, None]:
     """Hold the run folder against other trainings; all processes of this one go on or stop together."""
     with ExitStack() as held:
         refused: MienError | None = None
@@ -182,7 +182,7 @@ class _Run:
         if self.started:
             self.say(f"starts with {self.started}")
         self.layout = devices.memory_layout(self.network)
-        self.network = self.network.to(self.device, memory_format=self.layout)  # pyright: ignore[reportCallIssue]
+        self.network = devices.placed(self.network, self.device, self.layout)
         if self.started and self.started.batch_norm_folded:
             unfolding.restore_batch_norm(self.network, self.train_faces.pixels, self.device)
         devices.spare_slow_kernels(self.network, self.fabric)
@@ -283,7 +283,9 @@ class _Run:
             TrainingError: it is not a finite number.
         """
         # A copy: all_reduce works in place, and the caller goes on adding to its own share.
-        total = float(self.fabric.all_reduce(loss.clone(), reduce_op="sum"))  # pyright: ignore[reportArgumentType]
+        summed = self.fabric.all_reduce(loss.clone(), reduce_op="sum")
+        assert isinstance(summed, Tensor)
+        total = float(summed)
         if not math.isfinite(total):
             done = len(self.rows)
             raise TrainingError(

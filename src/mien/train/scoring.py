@@ -48,7 +48,9 @@ def figures(network: nn.Module, faces: Faces, heads: Sequence[Head], fabric: Fab
         logits, truth = scores[head.label_set][truth >= 0], truth[truth >= 0]
         losses, hits = F.cross_entropy(logits, truth, reduction="sum"), (logits.argmax(dim=1) == truth).sum()
         sums = torch.stack([losses, hits, torch.tensor(len(truth), device=fabric.device)])
-        loss, right, count = fabric.all_reduce(sums, reduce_op="sum").tolist()  # pyright: ignore[reportAttributeAccessIssue]
+        summed = fabric.all_reduce(sums, reduce_op="sum")
+        assert isinstance(summed, torch.Tensor)
+        loss, right, count = summed.tolist()
         found[f"validation_loss_{head.label_set}"] = loss / count
         found[f"validation_top1_{head.label_set}"] = right / count
     return found

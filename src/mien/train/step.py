@@ -5,7 +5,7 @@ Owns the order of forward pass, loss, backward pass and update, and the second p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -84,7 +84,7 @@ class Step:
 
 
 @contextmanager
-def _ascended(network: nn.Module, distance: float) -> Iterator[None]:
+def _ascended(network: nn.Module, distance: float) -> Generator[None, None, None]:
     """The weights moved up their gradient by a distance, and back (Foret et al. 2021, equation 2).
 
     Batch norm keeps the running statistics of the weights as they are.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def _converted(onnx2coreml: Any, optimize: Any, source: Source) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None, None, None]:
     """The converters print their progress and warn of their own deprecations; a library must not."""
     with redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -91,7 +91,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _writable(helper: Any) -> Iterator[None]:
+def _writable(helper: Any) -> Generator[None, None, None]:
     """The converter writes into the arrays of weights, which onnx gives read-only."""
     original = helper.to_array
     helper.to_array = lambda *arguments, **options: original(*arguments, **options).copy()

@@ -197,7 +197,7 @@ def _buffer(schema: Any, numbers: NDArray[np.uint8]) -> Any:
     """A constant that begins at a multiple of 16 bytes: the generated code keeps no alignment."""
 
     class Aligned(schema.BufferT):
-        def Pack(self, builder: Any) -> Any:  # noqa: N802
+        def Pack(self, builder: Any) -> Any:  # noqa: N802  flatbuffers' name for it
             builder.StartVector(1, len(numbers), _ALIGNMENT)
             builder.head -= len(numbers)
             builder.Bytes[builder.head : builder.head + len(numbers)] = numbers.tobytes()
