@@ -63,6 +63,10 @@ def test_two_empty_names_are_not_one_file(tmp_path):
         ("evaluate", "default", "--data", "{in}", "--predictions", "{out}"),
         ("sheet", "default", "--data", "{in}", "-o", "{out}"),
         ("models", "card", "default", "--data", "{in}", "-o", "{out}"),
+        ("matrix", "default", "--data", "{in}", "-o", "{out}"),
+        ("matrix", "default", "--data", "{in}", "--plot", "{out}"),
+        ("ensemble", "fast", "default", "--data", "{in}", "-o", "{in}-out", "--pack", "{out}"),
+        ("evaluate", "default", "--data", "{in}", "--by", "brightness", "--plot", "{out}"),
     ],
     ids=lambda words: " ".join(words[:3]),
 )

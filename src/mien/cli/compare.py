@@ -61,7 +61,7 @@ def compare(
         entries = [evidence.entry(name, table, str(split), look and look.about("compare")) for name in given]
         rankings = comparison.rank(entries)
     first = entries[0].predictions
-    console = Console()
+    console = Console(markup=False)
     for label_set, ranked in rankings.items():
         title = f"{first.provenance.get('data')}, {split}, {label_set} labels"
         lines = [_line(line) for line in ranked]
@@ -94,9 +94,9 @@ def _line(line: Ranked) -> list[str]:
 
 def _draw(console: Console, title: str, lines: list[list[str]]) -> None:
     """For terminals of 80 columns: what belongs together in one cell, names, which may be long paths, in a list."""
-    console.print(f"\n{title}", markup=False, highlight=False)
+    console.print(f"\n{title}", highlight=False)
     for place, line in enumerate(lines, 1):
-        console.print(f"{place:>3}  {line[0]}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{place:>3}  {line[0]}", highlight=False, soft_wrap=True)
     grid = Grid(show_lines=True)
     for cells in (("",), *([_HEAD[cell] for cell in cells] for cells in _STACKED)):
         grid.add_column("\n".join(cells), justify="right", no_wrap=True)

@@ -14,7 +14,7 @@ from mien.cli import notices
 from mien.cli.notices import counted
 from mien.cli.options import LedgerFile, Overwrite, Why, check_free, ledger_for
 from mien.errors import DataError, require
-from mien.files import write
+from mien.files import keep_inputs, write
 
 
 def ensemble(
@@ -55,8 +55,9 @@ def ensemble(
     if twice:
         raise DataError(f"{', '.join(twice)} is given twice: name each member once, weights are chosen")
     table = evidence.read_table(data)
+    keep_inputs([*given, data], pack)
     files = _files(given, pack, table is not None) if pack else {}
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
 
     def answers(split: str) -> dict[str, predictions.Predictions]:
         with notices.doing(f"{split}: reading predictions, scoring what is missing"):
@@ -81,7 +82,7 @@ def ensemble(
             )
     for label_set, choice in choices.items():
         weights = ", ".join(f"{name} {weight:.2f}" for name, weight in choice.weights.items() if weight)
-        console.print(f"{label_set}: {weights}; {choice.calibration}", soft_wrap=True, markup=False)
+        console.print(f"{label_set}: {weights}; {choice.calibration}", soft_wrap=True)
     record = {label_set: asdict(choice) for label_set, choice in choices.items()}
     write(out / "ensemble.json", json.dumps(record, indent=2) + "\n")
     print(out)

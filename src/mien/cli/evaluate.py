@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table as Grid
+from rich.text import Text
 
 from mien.cli import notices
 from mien.cli.notices import counted
@@ -79,7 +80,7 @@ def evaluate(
     # With the graph's fingerprint: another model of the same file name has another table.
     name = f"{stem}-{loaded.card.graph_sha256[:8]}-{applied.info.name}-{split}{kind}.parquet"
     target = predictions or Path("predictions") / name
-    keep_inputs([model, data], target)
+    keep_inputs([model, data], target, plot)
     if not predictions and not _is_of(target, applied):
         check_free(target, overwrite=overwrite, option="--predictions")
     about = {"source_fingerprint": source.fingerprint, "protocol": protocol, "mark": mark}
@@ -103,7 +104,7 @@ def evaluate(
         print(json.dumps(document | ({"groups": [asdict(c) for c in compared]} if by else {}), indent=2))
         notices.done(counted(int((applied.splits == str(split)).sum()), "face"), target, plot)
         return
-    console = Console()
+    console = Console(markup=False)
     own = split == "validation" and loaded.card.data.get("fingerprint") == source.fingerprint
     in_sample = " (in sample: the calibration was fitted on these faces)" if own else ""
     for measured in figures:
@@ -155,7 +156,8 @@ def _print(console: Console, figures: Figures, split: str, mark: str, in_sample:
     from mien.data import scarce
 
     low, high = figures.interval
-    console.print(f"\n[bold]{figures.label_set}[/] ({figures.output}), {split}, n = {figures.n}", highlight=False)
+    title = ("\n", (figures.label_set, "bold"), f" ({figures.output}), {split}, n = {figures.n}")
+    console.print(Text.assemble(*title), highlight=False)
     lines = [
         *([mark] if mark else []),
         f"top-1 {_percent(figures.top1)} [95 % interval {_percent(low)}-{_percent(high)}]",

@@ -10,8 +10,8 @@ import typer
 from mien.cli import notices
 from mien.cli.notices import counted
 from mien.cli.options import LedgerFile, Split, Why, ledger_for
-from mien.errors import DataError, require
-from mien.files import write
+from mien.errors import DataError, require, shown
+from mien.files import keep_inputs, write
 
 
 def matrix(
@@ -47,6 +47,9 @@ def matrix(
 
     if split == Split.train:
         raise DataError("--split train would measure faces that models were trained on: validation or test")
+    keep_inputs([*data, *given], out, plot)
+    if out and out == plot:
+        raise DataError(f"--output and --plot are both {out}: name two files")
     read = [tables.read(path) for path in data]
     names = [table.info.name for table in read]
     if len(set(names)) < len(names):
@@ -55,6 +58,9 @@ def matrix(
     look = ledger_for(str(split), ledger, why)
     looks = look and look.about("matrix")
     contenders = [crossings.contender(name) for name in given]
+    known = list(dict.fromkeys(name for one in contenders for name in one.scorer.card.outputs))
+    if answer is not None and answer not in known:
+        raise DataError(f"no model here has the output '{shown(answer)}', only {', '.join(known)}")
     with notices.doing("scoring") as tell:
         rows = crossings.cross(contenders, columns, str(split), output=answer, say=tell, ledger=looks)
     text = crossings.markdown(contenders, columns, rows, str(split))

@@ -39,7 +39,7 @@ def list_models(context: typer.Context) -> None:
         for output in card.outputs.values():
             grid.add_row(*facts, output.label_set, _test(output.metrics), terms)
             facts, terms = ("", "", ""), ""
-    Console().print(grid)
+    Console(markup=False).print(grid)
     for name, lines in descends.items():  # terms of others, which a table has no room for
         for line in lines:
             print(f"{name}: {line}")
@@ -138,12 +138,12 @@ def card(
         if read.provenance.get("graph_sha256") != model.card.graph_sha256:
             raise DataError(f"{file} is what another model file said: mien evaluate {name} --predictions {file}")
         answers[read.split] = read
+    split = model_page.shown_split(answers)
+    divided = grouping.divide(source.split(split), by or [], 3, None)  # its faults are said before anything is scored
     if "validation" not in answers:
         with notices.progress("scoring faces") as progress:
             answers = {"validation": tables.predict(model, source, "validation", progress=progress), **answers}
     copied = source.rows[protocol.copied_test_rows(source)[1]] if "test" in answers else None
-    split = model_page.shown_split(answers)
-    divided = grouping.divide(source.split(split), by or [], 3, None)
     compared = [groups.compare(scores, one) for scores in answers[split].scores for one in divided]
     with notices.progress("corrupting faces") as progress:
         found = sensitivity.measure(model, source, "validation", progress=progress)

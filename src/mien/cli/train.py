@@ -150,7 +150,7 @@ def _fit(spec: ClassicalRecipe, faces: Table, folder: Path, resume: bool) -> Non
     from mien.runs import RunFolder
     from mien.train import faces as training_faces
 
-    say = partial(notices.console().print, highlight=False, markup=False, soft_wrap=True)
+    say = partial(notices.console().print, highlight=False, soft_wrap=True)
     mark = protocol.mark(spec.data.protocol, spec.data.limit)
     if mark:
         say(_marked(spec, mark))

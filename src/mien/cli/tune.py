@@ -78,7 +78,7 @@ def _print(trials: list[Trial], markdown: bool) -> None:
         grid = Grid(*(Column(name, overflow="fold") for name in header))
         for row in rows:
             grid.add_row(*row)
-        Console().print(grid)
+        Console(markup=False).print(grid)
     scores = [100 * t.score for t in trials]
     if len(scores) > 1:
         mean, spread = statistics.fmean(scores), statistics.stdev(scores)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table as Grid
+from rich.text import Text
 
 from mien.data import attributes
 from mien.data.table import Table
@@ -31,8 +32,9 @@ def divide(part: Table, by: Sequence[str], bins: int, persons: str | None) -> li
 
 
 def show(console: Console, compared: Comparison) -> None:
-    """Print the figures of each group, the largest gaps, and warnings."""
-    console.print(f"\n[bold]{compared.label_set}[/] ({compared.output}) by {compared.column}", highlight=False)
+    """Print the figures of each group, the largest gaps, and warnings, to a console that takes no markup."""
+    title = ("\n", (compared.label_set, "bold"), f" ({compared.output}) by {compared.column}")
+    console.print(Text.assemble(*title), highlight=False)
     grid = Grid(compared.column, "n", "clusters", *HEAD)
     for group in (*compared.groups, compared.whole):
         values = [cell.replace(" [", "\n[") for cell in cells(group)]
