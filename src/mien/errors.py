@@ -35,9 +35,18 @@ def shown(value: object, most: int = 80) -> str:
     """
     text = str(value)
     text = text if len(text) <= 4 * most else text[: 2 * most] + text[-2 * most :]
-    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    text = printable(text)
     half = (most - 3) // 2
     return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
+
+
+def printable(text: str, kept: str = "") -> str:
+    """Text as a terminal may show it: what does not print escaped, but for the letters in ``kept``.
+
+    >>> printable("ä\\nb\\x1b[31m"), printable("ä\\nb", "\\n")
+    ('ä\\\\nb\\\\x1b[31m', 'ä\\nb')
+    """
+    return "".join(letter if letter.isprintable() or letter in kept else ascii(letter)[1:-1] for letter in text)
 
 
 class MienWarning(UserWarning):

@@ -1,5 +1,6 @@
 """What commands say beside their result: notes, bars and closing lines, and the options that govern them."""
 
+import contextlib
 import os
 import pty
 import re
@@ -112,6 +113,63 @@ def test_verbose_shows_where_an_error_came_from(monkeypatch, capsys):
     assert verbose.startswith("Traceback (most recent call last)")
     assert verbose.endswith(plain)
     assert "Traceback" not in ended(monkeypatch, capsys, *ask)[2]
+
+
+@pytest.mark.usefixtures("offline")
+def test_what_does_not_print_in_names_is_escaped_in_what_is_said_and_in_the_table(
+    portrait, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "a\nb\x1b[31m.png").write_bytes(b"no picture")
+    (tmp_path / "c\nd\x1b[31m.jpg").write_bytes(portrait.read_bytes())
+    monkeypatch.setenv("COLUMNS", "400")
+    code, out, err = ended(monkeypatch, capsys, "predict", tmp_path)
+    assert code == 1
+    assert "\x1b" not in out + err
+    assert "c\\nd\\x1b[31m.jpg" in out
+    assert "a\\nb\\x1b[31m.png: not a picture" in err
+    assert all(line.startswith("mien: ") for line in err.splitlines())
+
+
+def test_a_group_that_is_a_command_itself_can_be_quiet_too(monkeypatch, capsys):
+    for words in (("models", "-q"), ("models", "-q", "-v"), ("models",)):
+        code, out, err = ended(monkeypatch, capsys, *words)
+        assert (code, err) == (0, "")
+        assert "default" in out
+    write = ("models", "show", "absent")
+    assert "Traceback" in ended(monkeypatch, capsys, "models", "-v", *write[1:])[2]
+    assert "Traceback" not in ended(monkeypatch, capsys, *write)[2]
+
+
+def test_an_error_of_the_whole_command_is_escaped(monkeypatch, capsys):
+    _, _, err = ended(monkeypatch, capsys, "evaluate", "x\x1b[31m.onnx", "--data", "absent\x1b[31m.parquet")
+    assert "\\x1b[31m" in err
+    assert "\x1b" not in err
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is full")
+def test_notes_that_cannot_be_written_break_nothing_off(pictures, tmp_path, monkeypatch, capsys):
+    table = tmp_path / "out.csv"
+    with Path("/dev/full").open("w", buffering=1) as full:
+        monkeypatch.setattr("sys.stderr", full)
+        code, out, _ = ended(monkeypatch, capsys, "predict", pictures, "-o", table)
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):
+            full.close()
+    assert (code, out) == (1, "")
+    assert len(table.read_text().splitlines()) > 2
+
+
+def test_brackets_of_names_are_shown_as_they_are(monkeypatch, capsys):
+    monkeypatch.setattr(notices, "_asked", notices._Asked())
+    notices.console().print("run[bold]/x[/y]", soft_wrap=True)
+    assert capsys.readouterr().err == "run[bold]/x[/y]\n"
+    monkeypatch.setattr(notices, "console", lambda: _terminal())
+    with notices.doing("default on faces[/y]") as tell:
+        tell("fast on faces[/y]")
+    with notices.progress("faces[/y]") as tell_more:
+        tell_more(1, 2)
+    assert "faces[/y]" in capsys.readouterr().err
 
 
 def on_a_terminal(*words, stdout=None):

@@ -49,6 +49,7 @@ def root(
     ] = False,
 ) -> None:
     """Read facial expressions in pictures and videos; train networks for it and measure them."""
+    notices.begin()
 
 
 def _terminated(number: int, _: object) -> None:
@@ -96,13 +97,13 @@ def main() -> None:
     except MienError as error:
         if notices.is_verbose():
             traceback.print_exc()
-        print(f"mien: {error}", file=sys.stderr)
+        notices.tell(error, kept="\n")
         code = 2
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:  # which looking whether a file is there already raises
-            print(f"mien: {error.strerror}: '{shown(error.filename)}'", file=sys.stderr)
+            notices.tell(f"{error.strerror}: '{shown(error.filename)}'")
             code = 2
         elif not output.failed:
             raise

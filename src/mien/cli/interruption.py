@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from mien.cli.notices import tell
 from mien.errors import MienError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def interruptible(table: Path | None, *, resumes: bool = False, prints: bool = F
     except KeyboardInterrupt:
         reached.interrupted = True
         if table or prints:
-            _say(f"interrupted: what was read so far is written{'' if prints else f' to {table}'}")
+            tell(f"interrupted: what was read so far is written{'' if prints else f' to {table}'}")
     except SystemExit:  # by SIGTERM; see mien.cli
         if table:
             _say_what_is_left(table, resumes=resumes)
@@ -61,9 +61,9 @@ def stoppable(kept: Callable[[], str], *, speaks: bool = True) -> Generator[None
     except (KeyboardInterrupt, SystemExit) as ended:  # the latter by SIGTERM; see mien.cli
         if speaks:
             try:
-                _say(f"stopped: {kept()}")
+                tell(f"stopped: {kept()}")
             except MienError as error:  # a run that was damaged before
-                _say(f"stopped: {error}")
+                tell(f"stopped: {error}")
         if isinstance(ended, KeyboardInterrupt):
             raise typer.Exit(130) from None
         raise
@@ -95,10 +95,6 @@ def kept_runs(folder: Path) -> str:
 def _say_what_is_left(table: Path, *, resumes: bool) -> None:
     partial = Path(f"{table}.partial")
     if partial.is_file():
-        _say(f"stopped: what was read so far is kept in {partial}{'; --resume continues it' if resumes else ''}")
+        tell(f"stopped: what was read so far is kept in {partial}{'; --resume continues it' if resumes else ''}")
     elif table.suffix.lower() in (".json", ".parquet"):  # which are written whole or not at all
-        _say(f"stopped: {table} is not written")
-
-
-def _say(message: str) -> None:
-    print(f"mien: {message}", file=sys.stderr)
+        tell(f"stopped: {table} is not written")

@@ -1,7 +1,7 @@
 """What a command says beside its result, all of it on stderr: notes, progress, and a closing line.
 
-``--quiet`` silences them, ``--verbose`` adds where an error came from. Errors are not said here: no option silences
-them. The bar and what is being done show on a terminal only.
+``--quiet`` silences them, ``--verbose`` adds where an error came from. No option silences errors. The bar and what is
+being done show on a terminal only.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from mien.errors import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,12 +34,17 @@ class _Asked:
 _asked = _Asked()
 
 
+def begin() -> None:
+    """Forget what the last command was told: this one begins."""
+    _asked.quiet, _asked.verbose, _asked.began = False, False, time.monotonic()
+
+
 def _set_quiet(value: bool) -> None:
-    _asked.quiet, _asked.began = value, time.monotonic()
+    _asked.quiet |= value  # it may have been said before the name of a subcommand
 
 
 def _set_verbose(value: bool) -> None:
-    _asked.verbose = value
+    _asked.verbose |= value
 
 
 def options(
@@ -78,7 +85,18 @@ def note(message: str) -> None:
 def say(message: str) -> None:
     """Say what was done, in one line."""
     if not _asked.quiet:
-        print(f"mien: {message}", file=sys.stderr)
+        tell(message)
+
+
+def tell(message: object, kept: str = "") -> None:
+    """Say something on stderr whether or not that is to be quiet: an error, or what is kept of a stopped command.
+
+    Args:
+        message: with names of files, which may hold anything; what does not print is escaped.
+        kept: letters that are not escaped all the same, as the line breaks of a list of faults.
+    """
+    with suppress(OSError):  # nobody reads it, or the disk is full: no reason to break off the work
+        print(f"mien: {printable(str(message), kept)}", file=sys.stderr)
 
 
 def done(what: str, *written: object) -> None:
@@ -101,7 +119,7 @@ def console() -> Console:
     """Where notes, bars and what is being done are shown."""
     from rich.console import Console
 
-    return Console(stderr=True, quiet=_asked.quiet)
+    return Console(stderr=True, quiet=_asked.quiet, markup=False)  # names may have brackets
 
 
 def on_terminal() -> bool:
@@ -115,7 +133,7 @@ def doing(what: str) -> Generator[Callable[[str], None], None, None]:
     """Show what is being done, where it cannot be said how much of it there is; yields what changes the words."""
     from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    with _bar(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()) as bar:
+    with _bar(SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()) as bar:
         number = bar.add_task(what, total=None)
         yield lambda what: bar.update(number, description=what)
 
@@ -125,7 +143,7 @@ def progress(task: str) -> Generator[Callable[..., None], None, None]:
     """A bar, gone when the work is done; yields what is told the work done, all there is, and other words."""
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     with _bar(*columns) as bar:
         number = bar.add_task(task, total=None)
 

@@ -192,7 +192,7 @@ def predict(
             if tell:
                 tell(way.reached(frame), way.length, _counts(total, moving))
             if frame.error is not None:
-                print(f"mien: {frame.error}", file=sys.stderr)
+                notices.tell(frame.error)
             elif copies:
                 copies.write(source_frame, frame)
             if frame.note is not None:

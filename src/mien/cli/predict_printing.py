@@ -7,6 +7,8 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from mien.errors import printable
+
 if TYPE_CHECKING:
     from mien.outputs.summary import Person, Summary
     from mien.results import Face, Frame
@@ -110,7 +112,7 @@ def _print(
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number in right else "left", overflow="fold")
     for line in lines:
-        table.add_row(*map(Text, line))
+        table.add_row(*(Text(printable(cell)) for cell in line))
     console = Console()
     with console.capture() as drawn:
         console.print(table)

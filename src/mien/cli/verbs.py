@@ -90,11 +90,11 @@ def _command(name: str, panel: str) -> Any:
 
 
 def _add_shared_options(command: Any) -> None:
-    """Give a command, or each one below it, what :func:`mien.cli.notices.options` names."""
+    """Give a command, and each one below it, what :func:`mien.cli.notices.options` names."""
     inner = getattr(command, "commands", None)
     for one in inner.values() if inner else ():
         _add_shared_options(one)
-    if not inner:
+    if not inner or command.invoke_without_command:
         holder = typer.Typer(add_completion=False)
         holder.command()(notices.options)
         command.params += typer.main.get_command(holder).params
