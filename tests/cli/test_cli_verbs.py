@@ -98,7 +98,7 @@ def test_old_names_mean_the_new_ones_and_say_so(verb, old, new, note, capsys):
 
 def test_a_file_and_an_argument_are_no_old_names(capsys):
     assert str(parsed("sheet", "m", "--data", "t", "--output", "probabilities.png")["out"]) == "probabilities.png"
-    assert parsed("predict", "--", "--every")["sources"] == ["--every"]
+    assert list(parsed("predict", "--", "--every")["sources"]) == ["--every"]
     assert capsys.readouterr().err == ""
 
 
