@@ -98,10 +98,11 @@ def test_a_matrix_of_runs_and_tables(folder, patterns_path):
     done = mien("matrix", "runs/net", "runs/near", "default", *tables, "--plot", "m.png", cwd=folder)
     rows = [line for line in done.stdout.splitlines() if line.startswith("| ")]
     assert [row.split("|")[1].strip() for row in rows] == ["model", "---", "net", "near", "default"]
-    assert rows[0].split("|")[3].strip() == "patterns (patterns)"
-    assert rows[2].count("**") == 4
+    names = [name.strip() for name in rows[0].split("|")[3:5]]
+    assert names == ["patterns (patterns), original labels", "patterns (patterns), FER+ majority"]
+    assert rows[2].count("**") == 8
     assert rows[4].count("**") == 0
-    assert "- near on patterns (again): 7 labels (angry, " in done.stdout
+    assert "- near on patterns (again), original labels: 7 labels (angry, " in done.stdout
     assert (folder / "m.png").read_bytes().startswith(b"\x89PNG")
     assert mien("matrix", "default", *tables, "-o", "x/m.md", cwd=folder).stdout == "x/m.md\n"
     assert "# Cross-data matrix" in (folder / "x" / "m.md").read_text()

@@ -250,10 +250,10 @@ def test_an_8_bit_file_that_says_something_else_is_not_written(finished, pattern
 
 
 @pytest.mark.slow
-def test_a_table_without_test_faces_is_gated_on_validation(finished, patterns, tmp_path):
+def test_a_table_without_test_faces_is_gated_on_validation(finished, model, patterns, tmp_path):
     without = patterns.take(patterns.splits != "test")
     copy = RunFolder(shutil.copytree(finished.path, tmp_path / "run"))
     copy.write_state(data=without.fingerprint)
     made = package.package(copy, without, tmp_path / "m.onnx", options=package.Options(precision="fp16"))
     assert [gate["splits"] for gate in made.card.training["export"]["gate"]] == [["validation"]] * 2
-    assert made.path.stat().st_size < finished.model.stat().st_size
+    assert made.path.stat().st_size < model.path.stat().st_size

@@ -71,7 +71,8 @@ def test_its_weight_stays_within_the_limits(page, server, site):
     first = {*measured["FIRST"], *measured["FIRST_PACKAGE"]}
     assert sum((site / name).stat().st_size for name in first) <= 60_000
     paths = [path.lstrip("/") or "index.html" for _, path, _ in server.requests]
-    assert set(paths[: paths.index("sw.js")]) == first
+    # When the icon is fetched is the browser's choice.
+    assert first - {"icons/icon.svg"} <= set(paths[: paths.index("sw.js")]) <= first
 
 
 def test_the_golden_crop_and_200_faces_get_pythons_probabilities(page, shared):
