@@ -57,5 +57,7 @@ class Display:
         if step.figures:
             told = {k: v for k, v in step.figures.items() if not k.startswith("validation_loss")}
             shown = ", ".join(f"{name.removeprefix('validation_')} {value:.4f}" for name, value in told.items())
-            self._console.print(f"epoch {step.epoch + 1}/{step.epochs}: {shown}, {speed:.0f} images/s", highlight=False)
+            self._console.print(
+                f"epoch {step.epoch + 1}/{step.epochs}: {shown}, {speed:.0f} images/s", highlight=False, soft_wrap=True
+            )
             self._since, self._images = time.perf_counter(), 0
